@@ -1,0 +1,151 @@
+"""What may be said in the configuration file: one class a table, one comment an option.
+
+The rules that need more than one value (two sites that claim one host) are in ``check.py``.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+class Server(Table):
+    """``[server]``: where kmproxy listens and how long it waits."""
+
+    listen: tuple[NonEmpty, ...] = ("0.0.0.0:8080",)
+    """``host:port``, ``[::]:port`` or ``unix:/path``. Port 0 takes a free one."""
+
+    admin: str = "127.0.0.1:8081"
+    """Health and metrics. Keep it off the Internet; ``""`` turns it off."""
+
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("127.0.0.1/32"),)
+    """Peers whose X-Forwarded-* are believed; anybody else's are replaced."""
+
+    connect_timeout: PositiveFloat = 5.0
+    """Seconds to open a connection to an upstream; then the next upstream, or 502."""
+
+    first_byte_timeout: PositiveFloat = 60.0
+    """Seconds from the request to the head of the response; then 504."""
+
+    idle_timeout: PositiveFloat = 60.0
+    """Seconds without a byte from the upstream within a body; then the response is broken off."""
+
+
+class Outbox(Table):
+    """``[outbox]``: where tracking calls wait until the vendor has taken them."""
+
+    url: str = "sqlite:kmproxy-outbox.db"
+    """``sqlite:PATH``, relative to the working directory. On a disk that survives a restart."""
+
+
+class Kissmetrics(Table):
+    """``kissmetrics = { api_key = "…" }``"""
+
+    api_key: NonEmpty
+    endpoint: str = "https://trk.kissmetrics.io"
+
+
+class Mixpanel(Table):
+    """``mixpanel = { token = "…" }``"""
+
+    token: NonEmpty
+    endpoint: str = "https://api.mixpanel.com"
+    """``https://api-eu.mixpanel.com`` and ``https://api-in.mixpanel.com`` for the other regions."""
+
+    id_merge: Literal["simplified", "original"] = "simplified"
+    """The project's own setting; Mixpanel can't change it once there is data."""
+
+
+class Domain(Table):
+    """``[[site.domain]]``: one host name of a site."""
+
+    host: NonEmpty
+    """Exact, or ``*.name`` for every host below ``name``."""
+
+    upstream: Annotated[tuple[NonEmpty, ...], BeforeValidator(_one_or_many)] = ()
+    """``http://host:port`` of the origin server, or several, taken in turn. None: linked to, not served."""
+
+
+class Links(Table):
+    """``[site.links]``: what is decorated."""
+
+    elements: tuple[Literal["a", "area"], ...] = ("a", "area")
+    redirects: bool = True
+    """Decorate the ``Location`` and ``Refresh`` headers of redirects too."""
+
+
+class Arrival(Table):
+    """``[site.arrival]``: what a decorated link does where it arrives."""
+
+    policy: Literal["guarded", "exact"] = "guarded"
+    """``exact`` is the vendor's table; ``guarded`` also refuses what would merge two people."""
+
+    url: Literal["redirect", "inline", "leave"] = "redirect"
+    """A 302 to the clean URL; strip for the upstream only; or leave the URL alone."""
+
+    events: bool = True
+    """Handle ``kme`` and ``km_*`` (the vendor's URL API) as well."""
+
+
+class Identity(Table):
+    """``[site.identity]``: who a visitor is before anybody has said so."""
+
+    mint: bool = True
+    """Give a first-time visitor an anonymous ID with the first page."""
+
+    cookie_domain: str = ""
+    """As ``KM_COOKIE_DOMAIN``; ``""`` is the registrable domain of each host."""
+
+
+class ConsentCookie(Table):
+    """``cookie = { name = "consent", pattern = "analytics:yes" }``"""
+
+    name: NonEmpty
+    pattern: NonEmpty
+    """A regular expression found in the cookie's decoded value of a visitor who agreed."""
+
+
+class Consent(Table):
+    """``[site.consent]``: whom kmproxy leaves alone."""
+
+    respect: tuple[Literal["gpc", "dnt"], ...] = ("gpc",)
+    """Signals that mean no: ``Sec-GPC: 1`` and ``DNT: 1``."""
+
+    cookie: ConsentCookie | None = None
+    """With it, only visitors whose cookie matches are followed."""
+
+
+class Site(Table):
+    """``[[site]]``: the domains that share one API key, hence one identity."""
+
+    name: NonEmpty
+    kissmetrics: Kissmetrics | None = None
+    mixpanel: Mixpanel | None = None
+    domain: Annotated[tuple[Domain, ...], Field(min_length=1)]
+    links: Links = Links()
+    arrival: Arrival = Arrival()
+    identity: Identity = Identity()
+    consent: Consent = Consent()
+
+
+class Config(Table):
+    """The whole file."""
+
+    server: Server = Server()
+    outbox: Outbox = Outbox()
+    site: Annotated[tuple[Site, ...], Field(min_length=1)]
