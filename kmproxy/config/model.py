@@ -1,6 +1,7 @@
-"""What may be said in the configuration file: one class a table, one comment an option.
+"""What may be said in the configuration file: one class a table, one docstring an option.
 
-The rules that need more than one value (two sites that claim one host) are in ``check.py``.
+The rules for one value are in ``values.py``, those that need more than one (two sites that claim one
+host) in ``check.py``. The docstrings are also the descriptions of the JSON Schema.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat
+
+from kmproxy.config import values
 
 
 class Table(BaseModel):
     """A table of the file: unknown keys are errors, values never change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # An infinite timeout would break the event loop's clock.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 def _one_or_many(value: object) -> object:
@@ -22,18 +26,25 @@ def _one_or_many(value: object) -> object:
 
 
 NonEmpty = Annotated[str, Field(min_length=1)]
+Host = Annotated[NonEmpty, AfterValidator(values.host)]
+Upstream = Annotated[NonEmpty, AfterValidator(values.upstream)]
+Upstreams = Annotated[
+    tuple[Upstream, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...])
+]
+Endpoint = Annotated[str, AfterValidator(values.endpoint)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(values.network)]
 
 
 class Server(Table):
     """``[server]``: where kmproxy listens and how long it waits."""
 
-    listen: tuple[NonEmpty, ...] = ("0.0.0.0:8080",)
+    listen: tuple[Annotated[str, AfterValidator(values.listen_address)], ...] = ("0.0.0.0:8080",)
     """``host:port``, ``[::]:port`` or ``unix:/path``. Port 0 takes a free one."""
 
-    admin: str = "127.0.0.1:8081"
-    """Health and metrics. Keep it off the Internet; ``""`` turns it off."""
+    admin: Annotated[str, AfterValidator(values.admin_address)] = "127.0.0.1:8081"
+    """Health and metrics, written as in ``listen``. Keep it off the Internet; ``""`` turns it off."""
 
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("127.0.0.1/32"),)
+    trusted_proxies: tuple[Network, ...] = (IPv4Network("127.0.0.1/32"),)
     """Peers whose X-Forwarded-* are believed; anybody else's are replaced."""
 
     connect_timeout: PositiveFloat = 5.0
@@ -49,7 +60,7 @@ class Server(Table):
 class Outbox(Table):
     """``[outbox]``: where tracking calls wait until the vendor has taken them."""
 
-    url: str = "sqlite:kmproxy-outbox.db"
+    url: Annotated[str, AfterValidator(values.outbox_url)] = "sqlite:kmproxy-outbox.db"
     """``sqlite:PATH``, relative to the working directory. On a disk that survives a restart."""
 
 
@@ -57,14 +68,19 @@ class Kissmetrics(Table):
     """``kissmetrics = { api_key = "…" }``"""
 
     api_key: NonEmpty
-    endpoint: str = "https://trk.kissmetrics.io"
+    """The site's key, as in its JavaScript snippet."""
+
+    endpoint: Endpoint = "https://trk.kissmetrics.io"
+    """Where tracking calls go. Change it only for a proxy of your own."""
 
 
 class Mixpanel(Table):
     """``mixpanel = { token = "…" }``"""
 
     token: NonEmpty
-    endpoint: str = "https://api.mixpanel.com"
+    """The project token."""
+
+    endpoint: Endpoint = "https://api.mixpanel.com"
     """``https://api-eu.mixpanel.com`` and ``https://api-in.mixpanel.com`` for the other regions."""
 
     id_merge: Literal["simplified", "original"] = "simplified"
@@ -74,10 +90,10 @@ class Mixpanel(Table):
 class Domain(Table):
     """``[[site.domain]]``: one host name of a site."""
 
-    host: NonEmpty
+    host: Host
     """Exact, or ``*.name`` for every host below ``name``."""
 
-    upstream: Annotated[tuple[NonEmpty, ...], BeforeValidator(_one_or_many)] = ()
+    upstream: Upstreams = ()
     """``http://host:port`` of the origin server, or several, taken in turn. None: linked to, not served."""
 
 
@@ -85,6 +101,8 @@ class Links(Table):
     """``[site.links]``: what is decorated."""
 
     elements: tuple[Literal["a", "area"], ...] = ("a", "area")
+    """The HTML elements whose links are decorated."""
+
     redirects: bool = True
     """Decorate the ``Location`` and ``Refresh`` headers of redirects too."""
 
@@ -108,7 +126,7 @@ class Identity(Table):
     mint: bool = True
     """Give a first-time visitor an anonymous ID with the first page."""
 
-    cookie_domain: str = ""
+    cookie_domain: Annotated[str, AfterValidator(values.cookie_domain)] = ""
     """As ``KM_COOKIE_DOMAIN``; ``""`` is the registrable domain of each host."""
 
 
@@ -116,7 +134,9 @@ class ConsentCookie(Table):
     """``cookie = { name = "consent", pattern = "analytics:yes" }``"""
 
     name: NonEmpty
-    pattern: NonEmpty
+    """The cookie's name."""
+
+    pattern: Annotated[NonEmpty, AfterValidator(values.pattern)]
     """A regular expression found in the cookie's decoded value of a visitor who agreed."""
 
 
@@ -134,9 +154,17 @@ class Site(Table):
     """``[[site]]``: the domains that share one API key, hence one identity."""
 
     name: NonEmpty
+    """Your own word for the site, in logs and metrics; each site has another."""
+
     kissmetrics: Kissmetrics | None = None
+    """A site has this provider, the other, or both."""
+
     mixpanel: Mixpanel | None = None
+    """A site has this provider, the other, or both."""
+
     domain: Annotated[tuple[Domain, ...], Field(min_length=1)]
+    """The site's host names."""
+
     links: Links = Links()
     arrival: Arrival = Arrival()
     identity: Identity = Identity()

@@ -1,0 +1,188 @@
+"""The rules for one value: each function returns it, or raises ValueError with what to write instead."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from ada_url import idna_to_ascii
+
+from kmproxy.identity.scope import is_address, is_public_suffix
+
+Flaws = tuple[tuple[re.Pattern[str], str], ...]
+"""What a value may look like at its start, and why that is wrong; the first that matches counts."""
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
+_AUTHORITY = re.compile(r"(?P<host>\[[^\[\]/\s]*\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]+))?")
+
+_HOST_FLAWS: Flaws = (
+    (re.compile(r".*://"), "a host has no scheme"),
+    (re.compile(r".*[/\\?#]"), "a host has no path"),
+    (re.compile(r".*:"), "a host has no port"),
+    (re.compile(r"(?s:.)*\s"), "a host has no spaces"),
+    (re.compile(r".*\*"), '"*" stands only at the start, with a dot after it'),
+    (re.compile(r".*[^\x00-\x7f]"), "browsers send this host in its ASCII form"),
+    (re.compile(r".*[A-Z]"), "hosts are written in lower case"),
+    (re.compile(r"\.|.*\.\.|.*\.$"), "a dot stands only between two names"),
+    (re.compile(rf"(?!{_NAME.pattern}$)"), "this is not a host name"),
+)
+
+_UPSTREAM_FLAWS: Flaws = (
+    (re.compile(r"unix:"), 'unix upstreams are not supported yet; write "http://host:port"'),
+    (re.compile(r"https://"), 'https upstreams are not supported yet; write "http://host:port"'),
+    (re.compile(r"(?!http://)"), 'must start with http://, as in "http://10.0.0.5:8000"'),
+    (re.compile(r".*@"), 'an upstream has no user name or password; write "http://host:port"'),
+    (
+        re.compile(r"http://[^/]*[/?#]"),
+        'the path comes from the request; write "http://host:port" without one',
+    ),
+)
+
+_ENDPOINT_FLAWS: Flaws = (
+    (re.compile(r"(?!https?://)"), 'must start with https:// or http://, as in "https://host"'),
+    (re.compile(r".*@"), 'an endpoint has no user name or password; write "https://host"'),
+    (
+        re.compile(r".*[?#]"),
+        'an endpoint has no query or fragment; write "https://host" or "https://host/path"',
+    ),
+    (re.compile(r"(?s:.)*\s"), "an endpoint has no spaces; leave them out"),
+)
+
+_OUTBOX_FLAWS: Flaws = (
+    (re.compile(r"rediss?:"), 'redis is not supported yet; write "sqlite:kmproxy-outbox.db"'),
+    (
+        re.compile(r"sqlite://"),
+        'the path follows the colon; write "sqlite:outbox.db" or "sqlite:/var/lib/outbox.db"',
+    ),
+    (re.compile(r"(?!sqlite:.)"), 'must be sqlite:PATH, as in "sqlite:kmproxy-outbox.db"'),
+)
+
+
+def _flaw(value: str, flaws: Flaws) -> str | None:
+    return next((why for pattern, why in flaws if pattern.match(value)), None)
+
+
+def _refuse(value: str, flaws: Flaws) -> None:
+    if why := _flaw(value, flaws):
+        raise ValueError(why)
+
+
+def host(value: str) -> str:
+    """A domain's host name: exact, or ``*.name`` for every host below ``name``."""
+    wildcard = value.startswith("*.")
+    name = value.removeprefix("*.")
+    _refuse_name(name, "*." if wildcard else "")
+    if wildcard and is_address(name):
+        raise ValueError(f'an address has no hosts below it; write "{name}"')
+    if wildcard and is_public_suffix(name):
+        raise ValueError(f'anybody may own a host below {name}; name your own domain, as in "*.acme.{name}"')
+    return value
+
+
+def _refuse_name(name: str, prefix: str = "") -> None:
+    if is_address(name) and ":" in name:
+        raise ValueError("an IPv6 address can't be a domain; write a host name")
+    if why := _flaw(name, _HOST_FLAWS):
+        raise ValueError(f'{why}; write "{prefix}{_repaired(name)}"')
+
+
+def _repaired(name: str) -> str:
+    """What was most likely meant; a mere example where that is no host name either."""
+    bare = re.sub(r"^.*(://|@)|\s", "", name)
+    bare = re.split(r"[/\\?#:]", bare)[0]
+    labels = bare.replace("*", "").split(".")
+    repaired = (idna_to_ascii(".".join(filter(None, labels))) or b"").decode().lower()
+    return repaired if _NAME.fullmatch(repaired) else "acme.example"
+
+
+def cookie_domain(value: str) -> str:
+    """A name whose hosts share the cookies, without a dot in front; ``""`` for the default."""
+    if not value:
+        return value
+    if is_address(value):
+        raise ValueError('cookies of an address have no domain; write ""')
+    if value.startswith("*."):
+        raise ValueError(f'the hosts below it are covered anyway; write "{_repaired(value)}"')
+    _refuse_name(value)
+    if is_public_suffix(value):
+        raise ValueError(
+            f'browsers refuse cookies for all of {value}; write a domain below it, as in "acme.{value}"'
+        )
+    return value
+
+
+def listen_address(value: str) -> str:
+    """``host:port``, ``[v6]:port`` or ``unix:/path``; port 0 takes a free one."""
+    if value.startswith("unix:/"):
+        return value
+    if value.startswith("unix:"):
+        raise ValueError('a unix socket needs its full path, as in "unix:/run/kmproxy.sock"')
+    if not re.search(":[0-9]+$", value):
+        raise ValueError('must be host:port, as in "0.0.0.0:8080" or "[::]:8080", or "unix:/path"')
+    _refuse_authority(value, lowest_port=0)
+    return value
+
+
+def admin_address(value: str) -> str:
+    """As ``listen_address``; ``""`` turns the listener off."""
+    return listen_address(value) if value else value
+
+
+def upstream(value: str) -> str:
+    """``http://host[:port]`` of an origin server."""
+    _refuse(value, _UPSTREAM_FLAWS)
+    _refuse_authority(value.removeprefix("http://"))
+    return value
+
+
+def endpoint(value: str) -> str:
+    """The http(s) URL of a vendor's API; a slash at its end is dropped, since paths are put after it."""
+    _refuse(value, _ENDPOINT_FLAWS)
+    _refuse_authority(value.split("://", 1)[1].split("/", 1)[0])
+    return value.rstrip("/")
+
+
+def _refuse_authority(value: str, lowest_port: int = 1) -> None:
+    found = _AUTHORITY.fullmatch(value)
+    if found is None:
+        raise ValueError(f'"{value}" is no address; write host:port, as in "10.0.0.5:8000" or "[::1]:8000"')
+    _refuse_address(found["host"])
+    port = int(found["port"] or lowest_port)
+    if not lowest_port <= port <= 65535:
+        raise ValueError(f"there is no port {port}; write one from {lowest_port} to 65535")
+
+
+def _refuse_address(name: str) -> None:
+    if re.fullmatch("[0-9.]+", name) and not is_address(name):
+        raise ValueError(f'{name} is no IPv4 address; write four numbers, as in "10.0.0.5"')
+    if name.startswith("[") and (":" not in name or not is_address(name)):
+        raise ValueError(f'{name} is no IPv6 address; write one such as "[::1]"')
+
+
+def outbox_url(value: str) -> str:
+    """``sqlite:PATH``."""
+    _refuse(value, _OUTBOX_FLAWS)
+    return value
+
+
+def pattern(value: str) -> str:
+    """A regular expression of Python's ``re``."""
+    try:
+        re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return value
+
+
+def network(value: object) -> IPv4Network | IPv6Network:
+    """An address, or ``address/bits`` with nothing beyond the bits."""
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    try:
+        found = ip_network(str(value), strict=False)
+    except ValueError:
+        raise ValueError('must be a network, as in "10.0.0.0/8", or one address') from None
+    if ip_address(str(value).partition("/")[0]) != found.network_address:
+        raise ValueError(f'{value} is one address and a prefix; for the network write "{found}"')
+    return found

@@ -1,0 +1,324 @@
+"""What each value may be, and which values contradict each other."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import Any
+
+import pytest
+
+from kmproxy.config import load
+from kmproxy.errors import ConfigError
+
+NOT_YET = "are not supported yet; write"
+
+
+def site(*hosts: str, name: str = "acme", **more: object) -> dict[str, Any]:
+    return {"name": name, "mixpanel": {"token": "t"}, "domain": [{"host": host} for host in hosts], **more}
+
+
+def wrong(*sites: dict[str, Any], **tables: object) -> list[str]:
+    """The problems of a configuration, without the name of its source."""
+    try:
+        load({**tables, "site": sites or [site("a.example.com")]})
+    except ConfigError as error:
+        return [str(problem).removeprefix("config: ") for problem in error.problems]
+    return []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "www.acme.example",
+        "*.acme.example",
+        "localhost",
+        "shop.localhost",
+        "10.0.0.5",
+        "xn--bcher-kva.example",
+        "my_shop.acme.example",
+        "a" * 63 + ".example",
+    ],
+)
+def test_a_host_is_a_lower_case_name_or_a_wildcard_above_one(host: str) -> None:
+    assert wrong(site(host)) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [
+        ("http://www.acme.example", 'a host has no scheme; write "www.acme.example"'),
+        ("https://Shop.acme.example:443/cart?a=b", 'a host has no scheme; write "shop.acme.example"'),
+        ("//me:secret@www.acme.example", 'a host has no path; write "www.acme.example"'),
+        ("www.acme.example/shop", 'a host has no path; write "www.acme.example"'),
+        ("www.acme.example:8080", 'a host has no port; write "www.acme.example"'),
+        ("*.acme.example:8080", 'a host has no port; write "*.acme.example"'),
+        ("[::1]", "an IPv6 address can't be a domain; write a host name"),
+        (" www.acme.example", 'a host has no spaces; write "www.acme.example"'),
+        ("www.acme.example\n", 'a host has no spaces; write "www.acme.example"'),
+        ("www.*.example", '"*" stands only at the start, with a dot after it; write "www.example"'),
+        ("*", '"*" stands only at the start, with a dot after it; write "acme.example"'),
+        ("Bücher.example", 'browsers send this host in its ASCII form; write "xn--bcher-kva.example"'),
+        ("*.bücher.example", 'browsers send this host in its ASCII form; write "*.xn--bcher-kva.example"'),
+        ("WWW.Acme.example", 'hosts are written in lower case; write "www.acme.example"'),
+        ("www..acme.example", 'a dot stands only between two names; write "www.acme.example"'),
+        (".acme.example", 'a dot stands only between two names; write "acme.example"'),
+        ("acme.example.", 'a dot stands only between two names; write "acme.example"'),
+        ("*.", 'this is not a host name; write "*.acme.example"'),
+        ("-a.example", 'this is not a host name; write "acme.example"'),
+        ("a" * 64 + ".example", 'this is not a host name; write "acme.example"'),
+        ("a!b.example", 'this is not a host name; write "acme.example"'),
+        ("*.10.0.0.5", 'an address has no hosts below it; write "10.0.0.5"'),
+        ("*.com", 'anybody may own a host below com; name your own domain, as in "*.acme.com"'),
+        ("*.co.uk", 'anybody may own a host below co.uk; name your own domain, as in "*.acme.co.uk"'),
+        (
+            "*.github.io",
+            'anybody may own a host below github.io; name your own domain, as in "*.acme.github.io"',
+        ),
+    ],
+)
+def test_a_wrong_host_is_told_how_to_write_it(host: str, message: str) -> None:
+    assert wrong(site(host)) == [f"site[0].domain[0].host: {message}"]
+
+
+@pytest.mark.parametrize(
+    "upstream", ["http://10.0.0.5:8000", "http://app", "http://[::1]:80", "http://my_app.Internal:65535"]
+)
+def test_an_upstream_is_a_plain_http_origin(upstream: str) -> None:
+    assert wrong(site(domain=[{"host": "a.example", "upstream": upstream}])) == []
+
+
+@pytest.mark.parametrize(
+    ("upstream", "message"),
+    [
+        ("https://app:443", f'https upstreams {NOT_YET} "http://host:port"'),
+        ("unix:/run/app.sock", f'unix upstreams {NOT_YET} "http://host:port"'),
+        ("app:8000", 'must start with http://, as in "http://10.0.0.5:8000"'),
+        ("HTTP://app", 'must start with http://, as in "http://10.0.0.5:8000"'),
+        ("http://me:secret@app", 'an upstream has no user name or password; write "http://host:port"'),
+        ("http://app/", 'the path comes from the request; write "http://host:port" without one'),
+        ("http://app?a=b", 'the path comes from the request; write "http://host:port" without one'),
+        ("http://app:0", "there is no port 0; write one from 1 to 65535"),
+        ("http://app:65536", "there is no port 65536; write one from 1 to 65535"),
+        ("http://10.0.0.500", '10.0.0.500 is no IPv4 address; write four numbers, as in "10.0.0.5"'),
+        ("http://[::g]", '[::g] is no IPv6 address; write one such as "[::1]"'),
+        ("http://[10.0.0.5]", '[10.0.0.5] is no IPv6 address; write one such as "[::1]"'),
+        ("http://", '"" is no address; write host:port, as in "10.0.0.5:8000" or "[::1]:8000"'),
+        ("http://a b", '"a b" is no address; write host:port, as in "10.0.0.5:8000" or "[::1]:8000"'),
+    ],
+)
+def test_a_wrong_upstream_is_told_how_to_write_it(upstream: str, message: str) -> None:
+    found = wrong(site(domain=[{"host": "a.example", "upstream": ["http://app", upstream]}]))
+
+    assert found == [f"site[0].domain[0].upstream[1]: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("0.0.0.0:8080", None),
+        ("localhost:0", None),
+        ("[::]:8080", None),
+        ("unix:/run/kmproxy.sock", None),
+        ("unix:kmproxy.sock", 'a unix socket needs its full path, as in "unix:/run/kmproxy.sock"'),
+        ("8080", 'must be host:port, as in "0.0.0.0:8080" or "[::]:8080", or "unix:/path"'),
+        ("localhost", 'must be host:port, as in "0.0.0.0:8080" or "[::]:8080", or "unix:/path"'),
+        (":8080", '":8080" is no address; write host:port, as in "10.0.0.5:8000" or "[::1]:8000"'),
+        ("::1:8080", '"::1:8080" is no address; write host:port, as in "10.0.0.5:8000" or "[::1]:8000"'),
+        ("0.0.0.0:65536", "there is no port 65536; write one from 0 to 65535"),
+        ("1.2.3:80", '1.2.3 is no IPv4 address; write four numbers, as in "10.0.0.5"'),
+    ],
+)
+def test_listeners_have_a_host_and_a_port_or_a_socket(address: str, message: str | None) -> None:
+    assert wrong(server={"listen": ["a:1"], "admin": address}) == (
+        [f"server.admin: {message}"] if message else []
+    )
+    assert wrong(server={"listen": [address]}) == ([f"server.listen[0]: {message}"] if message else [])
+
+
+def test_the_admin_listener_can_be_turned_off() -> None:
+    assert wrong(server={"admin": ""}) == []
+    assert wrong(server={"listen": [""]}) == [
+        'server.listen[0]: must be host:port, as in "0.0.0.0:8080" or "[::]:8080", or "unix:/path"'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        ({"listen": ["a:1", "b:1", "a:1"]}, ['server.listen[2]: "a:1" is server.listen[0] too']),
+        ({"listen": ["a:1"], "admin": "a:1"}, ['server.admin: "a:1" is server.listen[0] too']),
+        ({"listen": ["127.0.0.1:8081"]}, ['server.admin: "127.0.0.1:8081" is server.listen[0] too']),
+        ({"admin": "0.0.0.0:8080"}, ['server.admin: "0.0.0.0:8080" is server.listen[0] too']),
+        ({"listen": ["a:0", "a:0"]}, []),
+        ({"listen": ["a:1", "unix:/a"], "admin": "a:2"}, []),
+    ],
+)
+def test_no_address_is_listened_on_twice(server: dict[str, object], expected: list[str]) -> None:
+    assert wrong(server=server) == [f"{message}; write another address or port" for message in expected]
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ("10.0.0.0/8", None),
+        ("10.0.0.5", None),
+        (IPv4Network("10.0.0.0/8"), None),
+        ("fd00::/8", None),
+        ("10.0.0.1/8", '10.0.0.1/8 is one address and a prefix; for the network write "10.0.0.0/8"'),
+        ("10.0.0.0/33", 'must be a network, as in "10.0.0.0/8", or one address'),
+        ("*", 'must be a network, as in "10.0.0.0/8", or one address'),
+        (5, 'must be a network, as in "10.0.0.0/8", or one address'),
+    ],
+)
+def test_trusted_proxies_are_networks(network: object, message: str | None) -> None:
+    found = wrong(server={"trusted_proxies": [network]})
+
+    assert found == ([f"server.trusted_proxies[0]: {message}"] if message else [])
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("sqlite:outbox.db", None),
+        ("sqlite:/var/lib/outbox.db", None),
+        ("redis://host:6379/0", 'redis is not supported yet; write "sqlite:kmproxy-outbox.db"'),
+        (
+            "sqlite:///outbox.db",
+            'the path follows the colon; write "sqlite:outbox.db" or "sqlite:/var/lib/outbox.db"',
+        ),
+        ("sqlite:", 'must be sqlite:PATH, as in "sqlite:kmproxy-outbox.db"'),
+        ("outbox.db", 'must be sqlite:PATH, as in "sqlite:kmproxy-outbox.db"'),
+    ],
+)
+def test_the_outbox_is_a_sqlite_file(url: str, message: str | None) -> None:
+    assert wrong(outbox={"url": url}) == ([f"outbox.url: {message}"] if message else [])
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://127.0.0.1:9000/km", None),
+        ("ftp://host", 'must start with https:// or http://, as in "https://host"'),
+        ("https://me:secret@host", 'an endpoint has no user name or password; write "https://host"'),
+        (
+            "https://host/?a=b",
+            'an endpoint has no query or fragment; write "https://host" or "https://host/path"',
+        ),
+        ("https://host/a b", "an endpoint has no spaces; leave them out"),
+        ("https://host:99999", "there is no port 99999; write one from 1 to 65535"),
+        ("https:///a", '"" is no address; write host:port, as in "10.0.0.5:8000" or "[::1]:8000"'),
+    ],
+)
+def test_endpoints_are_http_urls_without_a_query(url: str, message: str | None) -> None:
+    found = wrong(site("a.example", kissmetrics={"api_key": "k", "endpoint": url}))
+
+    assert found == ([f"site[0].kissmetrics.endpoint: {message}"] if message else [])
+
+
+def test_a_slash_at_the_end_of_an_endpoint_is_dropped() -> None:
+    mixpanel = {"token": "t", "endpoint": "https://api-eu.mixpanel.com/"}
+    config = load({"site": [site("a.example", mixpanel=mixpanel)]})
+
+    assert config.site[0].mixpanel is not None
+    assert config.site[0].mixpanel.endpoint == "https://api-eu.mixpanel.com"
+
+
+@pytest.mark.parametrize(
+    ("domain", "message"),
+    [
+        ("", None),
+        ("acme.example", None),
+        ("www.acme.example", None),
+        (".acme.example", 'a dot stands only between two names; write "acme.example"'),
+        ("*.acme.example", 'the hosts below it are covered anyway; write "acme.example"'),
+        ("Acme.example", 'hosts are written in lower case; write "acme.example"'),
+        ("10.0.0.5", 'cookies of an address have no domain; write ""'),
+        ("::1", 'cookies of an address have no domain; write ""'),
+        ("co.uk", 'browsers refuse cookies for all of co.uk; write a domain below it, as in "acme.co.uk"'),
+        (
+            "other.example",
+            '"other.example" covers no host of this site; '
+            'write the domain above its hosts, or "" for the default',
+        ),
+    ],
+)
+def test_a_cookie_domain_covers_hosts_of_its_site(domain: str, message: str | None) -> None:
+    found = wrong(site("www.acme.example", "www.blog.example", identity={"cookie_domain": domain}))
+
+    assert found == ([f"site[0].identity.cookie_domain: {message}"] if message else [])
+
+
+@pytest.mark.parametrize("domain", ["acme.example", "eu.acme.example"])
+def test_a_cookie_domain_may_stand_above_or_below_a_wildcard(domain: str) -> None:
+    assert wrong(site("*.acme.example", identity={"cookie_domain": domain})) == []
+
+
+def test_a_cookie_domain_is_not_blamed_for_a_wrong_host() -> None:
+    found = wrong(site("www.acme.example:80", identity={"cookie_domain": "acme.example"}))
+
+    assert found == ['site[0].domain[0].host: a host has no port; write "www.acme.example"']
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("analytics:(yes|true)", None),
+        ("(yes", "not a regular expression: missing ), unterminated subpattern at position 0"),
+        ("a{99999999999}", "not a regular expression: the repetition number is too large"),
+        ("", "must not be empty"),
+    ],
+)
+def test_a_consent_pattern_is_a_regular_expression(pattern: str, message: str | None) -> None:
+    found = wrong(site("a.example", consent={"cookie": {"name": "c", "pattern": pattern}}))
+
+    assert found == ([f"site[0].consent.cookie.pattern: {message}"] if message else [])
+
+
+@pytest.mark.parametrize("host", ["a.example.com", "*.example.com"])
+def test_a_host_belongs_to_one_domain_of_one_site(host: str) -> None:
+    advice = "a host belongs to one domain of one site, so keep one"
+
+    assert wrong(site(host, "b.example.com", host)) == [
+        f'site[0].domain[2].host: "{host}" is site[0].domain[0].host too; {advice}'
+    ]
+    assert wrong(site(host), site("b.example.com", host, name="b")) == [
+        f'site[1].domain[1].host: "{host}" is site[0].domain[0].host too; {advice}'
+    ]
+
+
+def test_an_exact_host_may_stand_below_the_wildcard_of_another_site() -> None:
+    assert wrong(site("*.a.example"), site("b.a.example", name="b")) == []
+
+
+def test_domains_of_one_cookie_scope_and_without_upstreams_are_fine() -> None:
+    assert wrong(site("www.acme.example", "shop.acme.example")) == []
+
+
+def test_two_sites_have_two_names() -> None:
+    assert wrong(site("a.example"), site("b.example")) == [
+        'site[1].name: "acme" is the name of site[0] too; write another one'
+    ]
+
+
+@pytest.mark.parametrize("providers", [{}, {"kissmetrics": None, "mixpanel": None}])
+def test_a_site_needs_a_provider(providers: dict[str, None]) -> None:
+    assert wrong({"name": "a", "domain": [{"host": "a.example"}], **providers}) == [
+        'site[0]: no provider; write kissmetrics = { api_key = "…" } or mixpanel = { token = "…" }'
+    ]
+
+
+def test_the_rules_between_values_hold_where_other_values_are_of_a_wrong_kind() -> None:
+    first = {"name": 1, "domain": [{"host": "a.example"}, "b.example", {"host": 2}], "identity": 3}
+    found = wrong(first, site("a.example", identity={"cookie_domain": 5}), server=6, outbox=7)
+
+    assert [message.split(":")[0] for message in found] == [
+        "server",
+        "outbox",
+        "site[0]",
+        "site[0].name",
+        "site[0].domain[1]",
+        "site[0].domain[2].host",
+        "site[0].identity",
+        "site[1].domain[0].host",
+        "site[1].identity.cookie_domain",
+    ]
