@@ -1,0 +1,1 @@
+"""Who is it? Visitors, their cookies, and the vendors that know them."""

@@ -1,0 +1,97 @@
+"""What an analytics vendor is to kmproxy. A third vendor is one new file that fits this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kmproxy.identity.cookies import Cookies, SetCookie
+from kmproxy.identity.visitor import Decision, Evidence, Policy, Visitor
+from kmproxy.tracking import TrackingCall
+
+Randomness = Callable[[int], bytes]
+"""As ``os.urandom``: that many random bytes."""
+
+Pairs = Sequence[tuple[str, str | None]]
+"""Query parameters, decoded, in order; None for a value that can't be decoded."""
+
+MAX_LENGTH = 255
+"""Characters in an identity or an event name; both vendors refuse more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """What a provider reads from an arriving URL."""
+
+    identity: str | None = None
+    event: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+    rejected: tuple[str, ...] = ()
+    """Why parameters were dropped, for the counters: words, never values."""
+
+    @property
+    def records(self) -> bool:
+        """Whether there is an event or a property to record."""
+        return bool(self.event or self.properties)
+
+
+class Provider(Protocol):
+    """A vendor with its key: pure, so that all doors decide alike."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parameter(self) -> str:
+        """The query parameter that carries the identity on a decorated link."""
+
+    def owns(self, parameter: str, *, events: bool) -> bool:
+        """Whether a query parameter is this vendor's; with ``events`` those that record, too."""
+
+    def scope(self, host: str) -> str:
+        """The Domain of this vendor's cookie on ``host``; ``""`` for a host-only cookie."""
+
+    def read(self, cookies: Cookies) -> Visitor:
+        """The visitor these cookies tell of."""
+
+    def inbound(self, pairs: Pairs) -> Inbound:
+        """What the parameters this vendor owns say."""
+
+    def decide(self, policy: Policy, visitor: Visitor, k: str, evidence: Evidence) -> Decision:
+        """What the arriving identity ``k`` makes of ``visitor``."""
+
+    def mint(self, randomness: Randomness) -> Visitor:
+        """A first-time visitor, as the vendor's own JavaScript would make one."""
+
+    def set_cookies(
+        self, host: str, cookies: Cookies, before: Visitor, after: Visitor, randomness: Randomness
+    ) -> list[SetCookie]:
+        """The cookies that turn ``before`` into ``after``; none where they would not fit."""
+
+    def alias(self, decision: Decision, now: float) -> list[TrackingCall]:
+        """The calls that tell the vendor of ``decision.alias``; ``now`` in Unix seconds."""
+
+    def record(self, visitor: Visitor, inbound: Inbound, now: float) -> list[TrackingCall]:
+        """The calls for the event and properties of an arriving URL."""
+
+
+def refusal(identity: str | None, forbidden: frozenset[str]) -> str | None:
+    """Why ``identity`` may not be anybody's ID, or None if it may.
+
+    ``forbidden`` holds the vendor's own list, in lower case.
+    """
+    if identity is None:
+        return "undecodable"
+    if not identity.strip():
+        return "empty"
+    if len(identity) > MAX_LENGTH:
+        return "too-long"
+    if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in identity):
+        return "control-character"
+    return "forbidden" if identity.strip().lower() in forbidden else None
+
+
+def accepted(identity: str | None, forbidden: frozenset[str]) -> str | None:
+    """``identity`` if it may be somebody's, else None."""
+    return None if refusal(identity, forbidden) else identity
