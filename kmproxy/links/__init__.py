@@ -1,0 +1,1 @@
+"""Where does it lead? Parse to decide, splice bytes to act."""

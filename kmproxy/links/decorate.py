@@ -1,0 +1,140 @@
+"""Decorating: whether a URL leads to another domain of the site, and where its parameter goes.
+
+The URL is read as a browser reads it (WHATWG URL, through ada); what is done to it is one
+splice into its bytes, and the result is read again to prove that only the query grew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ada_url import URL
+
+from kmproxy.links import entities
+from kmproxy.links.query import component
+
+# Stripped from both ends before a URL is parsed (WHATWG URL §4.4).
+_C0_AND_SPACE = "".join(map(chr, range(0x21)))
+_PROBE = "kmproxy=%2B"
+
+
+class Skip(StrEnum):
+    """Why a link is left as it is."""
+
+    UNREADABLE = "unreadable-url"
+    NOT_HTTP = "not-http"
+    ELSEWHERE = "other-site"
+    SHARED_SCOPE = "shared-cookie-scope"
+    TAGGED = "already-tagged"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where in a raw URL the parameters go, and what stands before them there."""
+
+    offset: int
+    lead: bytes
+    """``?``, ``/?``, a separator, or nothing after one."""
+
+
+Leads = Callable[[str], Skip | None]
+"""Whether a host (as a URL parser writes it) is another domain of the site: None is a yes."""
+
+Owns = Callable[[str], bool]
+"""Whether a query parameter carries an identity already."""
+
+
+def find_slot(raw: bytes, base: str, leads: Leads, owns: Owns, *, in_html: bool) -> Slot | Skip:
+    """Where the parameters go in ``raw``, or why none do.
+
+    ``raw`` is an attribute's value as it stands in the page (``in_html``, with character
+    references) or a header's; ``base`` is the absolute URL it is resolved against. Bytes
+    that are not UTF-8 are taken as Latin-1, which changes no ASCII byte's place.
+    """
+    source = _text(raw)
+    value, places = entities.decode(source) if in_html and "&" in source else (source, None)
+    before = _parse(value, base)
+    if before is None:
+        return Skip.UNREADABLE
+    if before.protocol not in ("http:", "https:"):
+        return Skip.NOT_HTTP
+    if refusal := leads(before.hostname):
+        return refusal
+    end = _end_of_query(value)
+    if _is_tagged(value[:end], owns):
+        return Skip.TAGGED
+    lead = _lead(value[:end], "&amp;" if in_html else "&")
+    if lead == "" and places is not None and not _literal(source, places[end]):
+        lead = "&amp;"
+    after = _parse(value[:end] + lead.replace("&amp;", "&") + _PROBE + value[end:], base)
+    if after is None or not _only_the_query_grew(before, after):
+        return Skip.UNSURE
+    offset = places[end] if places is not None else end
+    return Slot(len(_bytes(source[:offset], raw)), lead.encode())
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _bytes(prefix: str, raw: bytes) -> bytes:
+    encoded = prefix.encode()
+    return encoded if raw.startswith(encoded) else prefix.encode("latin-1")
+
+
+def _parse(value: str, base: str) -> URL | None:
+    try:
+        return URL(value, base)
+    except ValueError:
+        return None
+
+
+def _end_of_query(value: str) -> int:
+    """Before the fragment, or before the white space a browser drops at the end."""
+    mark = value.find("#")
+    return mark if mark >= 0 else len(value.rstrip(_C0_AND_SPACE))
+
+
+def _is_tagged(value: str, owns: Owns) -> bool:
+    query = value.partition("?")[2]
+    names = (component(pair.partition("=")[0].encode()) for pair in query.split("&"))
+    return any(name is not None and owns(name) for name in names)
+
+
+def _lead(value: str, separator: str) -> str:
+    if "?" in value:
+        return "" if value.endswith(("?", "&")) else separator
+    return "?" if _has_path(value) else "/?"
+
+
+def _has_path(value: str) -> bool:
+    """Whether something follows the authority: a query right after the host confuses some readers."""
+    scheme, colon, rest = value.strip(_C0_AND_SPACE).partition(":")
+    if not colon or "/" in scheme or "\\" in scheme:
+        rest = value.lstrip(_C0_AND_SPACE)
+        if rest[:1] not in ("/", "\\") or rest[1:2] not in ("/", "\\"):
+            return True
+    authority = rest.lstrip("/\\")
+    return "/" in authority or "\\" in authority
+
+
+def _literal(source: str, offset: int) -> bool:
+    """Whether the separator before ``offset`` is written out, so that no reference runs into the name."""
+    return source[:offset].endswith(("?", "&", "&amp;"))
+
+
+def _only_the_query_grew(before: URL, after: URL) -> bool:
+    search = before.search or "?"
+    if after.search not in (search + _PROBE, search + "&" + _PROBE):
+        return False
+    return _without_query(before) == _without_query(after)
+
+
+def _without_query(url: URL) -> tuple[str, ...]:
+    return (url.protocol, url.username, url.password, url.host, url.pathname, url.hash)

@@ -1,0 +1,96 @@
+"""Sites and domains, made ready when the configuration is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from ada_url import URL
+
+from kmproxy.config.model import Config
+from kmproxy.config.model import Domain as DomainConfig
+from kmproxy.config.model import Site as SiteConfig
+from kmproxy.identity.consent import ConsentRule
+from kmproxy.identity.kissmetrics import KissmetricsProvider
+from kmproxy.identity.mixpanel import MixpanelProvider
+from kmproxy.identity.provider import Provider
+from kmproxy.identity.scope import covers
+from kmproxy.links.decorate import Skip, Slot, find_slot
+from kmproxy.links.entities import decode
+from kmproxy.links.hosts import HostMap
+
+
+class Domain:
+    """One configured host name (or wildcard) of a site."""
+
+    def __init__(self, site: Site, config: DomainConfig) -> None:
+        self.site = site
+        self.host = config.host
+        self.upstreams = config.upstream
+
+
+class Site:
+    """The domains that share one identity, and the vendors that keep it."""
+
+    def __init__(self, config: SiteConfig) -> None:
+        self.name = config.name
+        self.links = config.links
+        self.arrival = config.arrival
+        self.mint = config.identity.mint
+        self.elements = frozenset(name.encode() for name in config.links.elements)
+        self.consent = ConsentRule(config.consent)
+        self.providers = tuple(_providers(config))
+        self.domains = tuple(Domain(self, domain) for domain in config.domain)
+        self._hosts = HostMap((domain.host, domain) for domain in self.domains)
+        self.slot = lru_cache(maxsize=16_384)(self._slot)
+
+    def owns(self, parameter: str) -> bool:
+        """Whether a query parameter carries an identity of this site."""
+        return any(provider.owns(parameter, events=False) for provider in self.providers)
+
+    def leads(self, page_host: str, host: str) -> Skip | None:
+        """Whether a link on ``page_host`` to ``host`` leaves the cookies behind but not the site."""
+        host = host.removesuffix(".")
+        if self._hosts.find(host) is None:
+            return Skip.ELSEWHERE
+        if host == page_host or all(self._share(p, page_host, host) for p in self.providers):
+            return Skip.SHARED_SCOPE
+        return None
+
+    def _share(self, provider: Provider, page_host: str, host: str) -> bool:
+        scope = provider.scope(page_host)
+        return bool(scope) and covers(scope, host)
+
+    def _slot(self, page_host: str, base: str, raw: bytes, in_html: bool) -> Slot | Skip:
+        """Where the parameters go in a link's raw bytes; remembered, for pages repeat their links."""
+        return find_slot(raw, base, lambda host: self.leads(page_host, host), self.owns, in_html=in_html)
+
+
+class Sites:
+    """Every host that is served, and the domain it belongs to."""
+
+    def __init__(self, config: Config) -> None:
+        self.all = tuple(Site(site) for site in config.site)
+        self._hosts = HostMap((domain.host, domain) for site in self.all for domain in site.domains)
+
+    def find(self, host: str) -> Domain | None:
+        """The domain that ``host`` (lower case, no port) is, or None: answer 421."""
+        return self._hosts.find(host)
+
+
+def resolve_base(raw: bytes, document: str) -> str:
+    """The base URL of a ``<base href>``; the document's own where it can't be one (HTML §4.2.3)."""
+    try:
+        url = URL(decode(raw.decode("utf-8", "replace"))[0], document)
+    except ValueError:
+        return document
+    return url.href if url.protocol in ("http:", "https:") else document
+
+
+def _providers(config: SiteConfig) -> Iterable[Provider]:
+    if config.kissmetrics:
+        vendor = config.kissmetrics
+        yield KissmetricsProvider(vendor.api_key, vendor.endpoint, config.identity.cookie_domain)
+    if config.mixpanel:
+        project = config.mixpanel
+        yield MixpanelProvider(project.token, project.endpoint, project.id_merge)
