@@ -1,0 +1,1 @@
+"""What does the page become? Scanned once, filled per visitor."""

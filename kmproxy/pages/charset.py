@@ -1,0 +1,30 @@
+"""Whether a page's bytes can be spliced: markup and our parameters are ASCII in its encoding."""
+
+from __future__ import annotations
+
+import re
+
+_CHARSET = re.compile(rb"charset\s*=\s*[\"']?([^\s\"';]+)", re.IGNORECASE)
+
+# Encodings in which an ASCII byte may be part of something else (WHATWG Encoding §4):
+# the UTF-16s, the ones that switch by escape sequences, and what the standard replaces.
+_NOT_ASCII = re.compile(
+    rb"utf-?(?:16|32|7)|ucs|unicode(?:fe?ff[ef])|iso-?10646|(?:cs)?iso-?2022|hz-gb|utf-?1$"
+)
+_UTF16_MARKS = (b"\xfe\xff", b"\xff\xfe")
+
+
+def declared(content_type: bytes) -> bytes:
+    """The charset of a Content-Type header, in lower case, or ``b""``."""
+    found = _CHARSET.search(content_type)
+    return found[1].lower() if found else b""
+
+
+def is_spliceable(charset: bytes) -> bool:
+    """Whether ``charset`` (in lower case; ``b""`` if undeclared) keeps ASCII bytes ASCII."""
+    return not _NOT_ASCII.match(charset)
+
+
+def begins_in_utf16(data: bytes) -> bool:
+    """Whether a byte order mark says UTF-16 (or 32), whatever was declared."""
+    return data.startswith(_UTF16_MARKS)

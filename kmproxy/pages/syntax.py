@@ -1,0 +1,68 @@
+"""The WHATWG tokenizer's tags as regular expressions (HTML §13.2.5), none of which backtracks.
+
+Every repetition is possessive, so time is linear in the input. A tag matches only when it
+is whole: an attribute whose value has not ended yet makes the match fail, never end early.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_SPACE = rb"[\t\n\f\r ]"
+_NAME = rb"[A-Za-z][^\t\n\f\r />]*+"
+# §13.2.5.32 to 39. A name may begin with "="; a value may be missing before ">".
+_ATTRIBUTE = (
+    rb"[\t\n\f\r /]*+[^\t\n\f\r />][^\t\n\f\r />=]*+"
+    rb"(?:" + _SPACE + rb"*+=" + _SPACE + rb"*+"
+    rb"(?:\"[^\"]*+\"|'[^']*+'|[^\t\n\f\r >\"'][^\t\n\f\r >]*+|(?=>))"
+    rb"|(?!" + _SPACE + rb"*+=))"
+)
+_REST_OF_TAG = rb"(?:" + _ATTRIBUTE + rb")*+[\t\n\f\r /]*+>"
+
+TAG = re.compile(rb"<(/?+)(" + _NAME + rb")((?:" + _ATTRIBUTE + rb")*+)([\t\n\f\r /]*+)>")
+"""A whole tag: slash, name, attributes, what stands before ``>``."""
+
+ATTRIBUTE = re.compile(
+    rb"[\t\n\f\r /]*+([^\t\n\f\r />][^\t\n\f\r />=]*+)"
+    rb"(?:" + _SPACE + rb"*+=" + _SPACE + rb"*+"
+    rb"(?:\"([^\"]*+)\"|'([^']*+)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*+)|(?=>)))?+"
+)
+"""One attribute of a whole tag: name, then the value in one of three groups."""
+
+COMMENT_END = re.compile(rb"--!?+>")
+CDATA_END = re.compile(rb"\]\]>")
+BOGUS_END = re.compile(rb">")
+SCRIPT_MARK = re.compile(rb"<!--|-->|</?+script(?=[\t\n\f\r />])", re.IGNORECASE)
+
+RAW_TEXT = frozenset(b"style xmp iframe noembed noframes noscript title textarea".split())
+"""Elements whose content is text up to their own end tag (noscript: as with scripts on)."""
+
+
+def skipper(names: Iterable[bytes]) -> re.Pattern[bytes]:
+    """Matches text and whole tags up to the next thing that matters: a tag of ``names``, any
+    ``<!``, ``<?`` or ``</`` without a name, or a tag that is not whole yet."""
+    watched = b"|".join(sorted(names))
+    return re.compile(
+        rb"(?:[^<]++|<(?=[^A-Za-z/!?])|</?+(?!(?:" + watched + rb")[\t\n\f\r />])(?=[A-Za-z])"
+        rb"" + _NAME + _REST_OF_TAG + rb")*+",
+        re.IGNORECASE,
+    )
+
+
+def raw_text_end(name: bytes) -> re.Pattern[bytes]:
+    """The end tag that closes a raw text element (an "appropriate end tag token")."""
+    return re.compile(rb"</" + re.escape(name) + rb"(?=[\t\n\f\r />])", re.IGNORECASE)
+
+
+def attributes(raw: bytes, offset: int) -> dict[bytes, tuple[bytes, int]]:
+    """The attributes in ``raw``: lower-case name to raw value and its place, ``offset`` added.
+
+    Of duplicates the first counts (§13.2.5.33).
+    """
+    found: dict[bytes, tuple[bytes, int]] = {}
+    for match in ATTRIBUTE.finditer(raw):
+        group = match.lastindex or 1
+        value = (match[group], offset + match.start(group)) if group > 1 else (b"", offset + match.end())
+        found.setdefault(match[1].lower(), value)
+    return found
