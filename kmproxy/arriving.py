@@ -1,0 +1,173 @@
+"""Arriving: what an URL with an identity does, and who a visitor without one is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from kmproxy import caching
+from kmproxy.identity.cookies import Cookies
+from kmproxy.identity.navigation import evidence
+from kmproxy.identity.provider import Inbound, Provider, Randomness
+from kmproxy.identity.visitor import Decision, Evidence, Visitor
+from kmproxy.links import query
+from kmproxy.messages import Headers, Response, tokens, without
+from kmproxy.pages.codings import SUPPORTED
+from kmproxy.tracking import TrackingCall
+from kmproxy.visit import Arrival, Note, Seen
+
+IDENTITY_HEADERS = frozenset({b"x-km-identity", b"x-km-anonymous-id"})
+"""Request headers that tell the upstream who the visitor is; nobody else may set them."""
+
+_TEXT = (b"Content-Type", b"text/plain; charset=utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The parameters of an arriving URL that are the vendors', and the URL without them."""
+
+    said: tuple[query.Parameter, ...]
+    clean: bytes
+    records: bool
+    """Whether kmproxy records the URL's event: else the page's own JavaScript does."""
+
+
+def read_parameters(arrival: Arrival) -> Parameters | None:
+    """What the arriving URL says to the vendors, or None if nothing."""
+    site = arrival.domain.site
+    by_us = site.arrival.url == "redirect" and site.arrival.events
+    # An event needs a person; where none may be made, it stays in the URL for the page's JavaScript.
+    records = by_us and (site.mint or arrival.is_known or not arrival.seen)
+
+    def owned(name: str) -> bool:
+        return any(provider.owns(name, events=records) for provider in site.providers)
+
+    clean = query.strip(arrival.target, owned)
+    if clean == arrival.target:
+        return None
+    said = tuple(p for p in query.parameters(arrival.target) if owned(p.name))
+    return Parameters(said, clean, records)
+
+
+def identify(
+    arrival: Arrival, found: Parameters, jar: Cookies, now: float, randomness: Randomness
+) -> Arrival:
+    """``arrival`` with what the parameters make of the visitor: cookies to set, calls to make."""
+    host, site = arrival.host, arrival.domain.site
+    proof = evidence(arrival.request.headers, lambda other: site.leads(other, host) is None)
+    secure = arrival.request.scheme == "https"
+    for provider, before in arrival.seen:
+        pairs = [(p.name, p.value) for p in found.said if provider.owns(p.name, events=found.records)]
+        inbound = provider.inbound(pairs)
+        decision = _decide(arrival, provider, before, inbound, proof)
+        after = _person_for(inbound, provider, decision.visitor, randomness)
+        cookies = provider.set_cookies(host, jar, before, after, randomness)
+        notes = [Note("rejected", provider.name, reason) for reason in inbound.rejected]
+        if after != before and not cookies:
+            arrival = replace(arrival, notes=(*arrival.notes, *notes, _too_large(provider)))
+            continue
+        if decision.rule:
+            notes.append(Note("arrival", provider.name, decision.rule))
+        arrival = replace(
+            arrival,
+            seen=_seen(arrival, provider, after),
+            cookies=(*arrival.cookies, *(made.header(secure=secure) for made in cookies)),
+            calls=(*arrival.calls, *_calls(arrival, provider, decision, after, inbound, now)),
+            notes=(*arrival.notes, *notes),
+        )
+    return arrival
+
+
+def _decide(
+    arrival: Arrival, provider: Provider, before: Visitor, inbound: Inbound, proof: Evidence
+) -> Decision:
+    if inbound.identity is None:
+        return Decision("", before)
+    decision = provider.decide(arrival.domain.site.arrival.policy, before, inbound.identity, proof)
+    if decision.alias and arrival.request.method == "HEAD":
+        # Nobody looks at a HEAD's answer, and an alias can't be undone.
+        return Decision("head-joins-nobody", before)
+    return decision
+
+
+def _person_for(inbound: Inbound, provider: Provider, visitor: Visitor, randomness: Randomness) -> Visitor:
+    """An event makes a new visitor a person, as ``KM.i()`` does."""
+    return provider.mint(randomness) if inbound.records and not visitor.identity else visitor
+
+
+def _calls(
+    arrival: Arrival, provider: Provider, decision: Decision, after: Visitor, inbound: Inbound, now: float
+) -> list[TrackingCall]:
+    if arrival.request.method == "HEAD":
+        return []
+    return provider.alias(decision, now) + provider.record(after, inbound, now)
+
+
+def mint(arrival: Arrival, jar: Cookies, randomness: Randomness) -> Arrival:
+    """``arrival`` with an anonymous ID from every provider that has none for the visitor."""
+    secure = arrival.request.scheme == "https"
+    for provider, visitor in arrival.seen:
+        if visitor.identity:
+            continue
+        made = provider.mint(randomness)
+        cookies = provider.set_cookies(arrival.host, jar, visitor, made, randomness)
+        if not cookies:
+            arrival = replace(arrival, notes=(*arrival.notes, _too_large(provider)))
+            continue
+        arrival = replace(
+            arrival,
+            seen=_seen(arrival, provider, made),
+            minted=(*arrival.minted, *(new.header(secure=secure) for new in cookies)),
+            notes=(*arrival.notes, Note("minted", provider.name, "first-visit")),
+        )
+    return arrival
+
+
+def _seen(arrival: Arrival, provider: Provider, after: Visitor) -> tuple[Seen, ...]:
+    return tuple(Seen(p, after if p is provider else visitor) for p, visitor in arrival.seen)
+
+
+def _too_large(provider: Provider) -> Note:
+    return Note("rejected", provider.name, "cookie-too-large")
+
+
+def redirect(clean: bytes, cookies: tuple[bytes, ...]) -> Response:
+    """To the clean URL on the same host: ``//host`` and ``/\\host`` would lead a browser away."""
+    location = b"/." + clean if clean[1:2] in (b"/", b"\\") else clean
+    headers = ((b"Location", location), (b"Cache-Control", b"no-store"), (b"Content-Length", b"0"))
+    return Response(302, b"Found", (*headers, *((b"Set-Cookie", value) for value in cookies)))
+
+
+def plain_answer(status: int, reason: bytes, text: str, method: str) -> Response:
+    """A plain page of one line: the status is clear, and nothing is told but that."""
+    body = text.encode() + b"\n"
+    headers = (_TEXT, (b"Content-Length", b"%d" % len(body)), (b"Cache-Control", b"no-store"))
+    return Response(status, reason, headers, b"" if method == "HEAD" else body)
+
+
+def for_upstream(arrival: Arrival, *, navigation: bool) -> Headers:
+    """The request's headers with our word on who the visitor is, and never anybody else's."""
+    headers = tuple(pair for pair in arrival.headers if not _claims_identity(pair[0]))
+    if navigation:
+        headers = _readable_codings(headers)
+        if arrival.is_known:
+            headers = without(headers, caching.CONDITIONAL)
+    visitor = next((visitor for _, visitor in arrival.seen if visitor.identity), Visitor())
+    if visitor.identity:
+        headers = (*headers, (b"X-KM-Identity", visitor.identity.encode()))
+    if visitor.anonymous:
+        headers = (*headers, (b"X-KM-Anonymous-ID", visitor.anonymous.encode()))
+    return headers
+
+
+def _claims_identity(name: bytes) -> bool:
+    # Many servers make one variable of X-KM-Identity and X_KM_Identity.
+    return name.lower().replace(b"_", b"-") in IDENTITY_HEADERS
+
+
+def _readable_codings(headers: Headers) -> Headers:
+    """Accept-Encoding without what could not be read; untouched if there is no such coding."""
+    offered = tokens(headers, b"accept-encoding")
+    known = [coding for coding in offered if coding.partition(b";")[0].strip() in SUPPORTED]
+    if known == offered:
+        return headers
+    return (*without(headers, {b"accept-encoding"}), (b"Accept-Encoding", b", ".join(known) or b"identity"))

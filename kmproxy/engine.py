@@ -1,0 +1,109 @@
+"""The engine: what happens to a request that arrives and to a response that departs.
+
+Pure: no I/O, and the clock and the randomness are given. The doors (proxy, ASGI, WSGI,
+aiohttp) carry out what it says, so that they can't differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from kmproxy import arriving, caching, departing
+from kmproxy.identity import cookies as cookie
+from kmproxy.identity.cookies import Cookies
+from kmproxy.identity.crawlers import is_crawler
+from kmproxy.identity.navigation import is_navigation, is_prefetch
+from kmproxy.identity.provider import Randomness
+from kmproxy.links.hosts import bare_host
+from kmproxy.messages import Headers, Request, Response, first, values
+from kmproxy.site import Site, Sites
+from kmproxy.visit import Arrival, Departure, Note, Seen
+
+
+class Engine:
+    """All decisions for all sites. ``clock`` gives Unix seconds, ``randomness`` bytes."""
+
+    def __init__(self, sites: Sites, clock: Callable[[], float], randomness: Randomness) -> None:
+        self._sites = sites
+        self._clock = clock
+        self._randomness = randomness
+
+    def arrive(self, request: Request, *, recording: bool = True) -> Arrival | None:
+        """What to do with ``request``; None where its host is no domain of any site (421).
+
+        Without ``recording`` (tracking calls can't be stored now) nobody is identified and
+        the URL is left to the page's own JavaScript: nothing is promised that could be lost.
+        """
+        domain = self._sites.find(bare_host(request.host))
+        if domain is None:
+            return None
+        site = domain.site
+        jar = cookie.read(values(request.headers, b"cookie"))
+        refusal = _refusal(site, request.headers, jar)
+        seen = () if refusal else tuple(Seen(provider, provider.read(jar)) for provider in site.providers)
+        arrival = Arrival(request, domain, request.headers, request.target, seen)
+        navigation = is_navigation(request.method, request.headers)
+        if navigation and recording and b"?" in request.target:
+            arrival = self._follow(arrival, jar, refusal)
+        if arrival.answer:
+            return arrival
+        if navigation and site.mint and not is_prefetch(request.headers):
+            arrival = arriving.mint(arrival, jar, self._randomness)
+        return replace(arrival, headers=arriving.for_upstream(arrival, navigation=navigation))
+
+    def _follow(self, arrival: Arrival, jar: Cookies, refusal: str | None) -> Arrival:
+        """The visitor identified from the URL, and the URL made clean."""
+        found = arriving.read_parameters(arrival)
+        if found is None:
+            return arrival
+        mode = arrival.domain.site.arrival.url
+        if is_prefetch(arrival.request.headers):
+            return _not_ahead(arrival) if mode == "redirect" else arrival
+        if refusal:
+            arrival = replace(arrival, notes=(Note("rejected", "", refusal),))
+        arrival = arriving.identify(arrival, found, jar, self._clock(), self._randomness)
+        if mode == "redirect":
+            return replace(arrival, answer=arriving.redirect(found.clean, arrival.cookies))
+        return replace(arrival, target=found.clean) if mode == "inline" else arrival
+
+    def depart(self, arrival: Arrival, response: Response) -> Departure:
+        """What to do with the upstream's ``response`` to ``arrival``."""
+        headers = departing.decorated_headers(arrival, response)
+        leads_away = headers != response.headers
+        if leads_away:
+            headers = caching.unstored(headers)
+        page = departing.is_page(response)
+        if not page:
+            return Departure(_with_cookies(headers, arrival.cookies + arrival.minted * leads_away))
+        if not arrival.is_known:
+            return Departure(_with_cookies(caching.vary_on_cookie(headers), arrival.cookies))
+        cookies = arrival.cookies + arrival.minted
+        if reason := departing.left_alone(headers):
+            return Departure(_with_cookies(headers, cookies), notes=(Note("left-alone", "", reason),))
+        rewriter = None if arrival.request.method == "HEAD" else departing.rewriter(arrival, headers)
+        return Departure(_with_cookies(caching.personal(headers), cookies), rewriter)
+
+
+def _refusal(site: Site, headers: Headers, jar: Cookies) -> str | None:
+    """Why this visitor is not to be followed, or None."""
+    if is_crawler(first(headers, b"user-agent")):
+        return "crawler"
+    return site.consent.refusal(headers, jar)
+
+
+def _not_ahead(arrival: Arrival) -> Arrival:
+    """A page fetched ahead would be shown later without its arrival ever having happened.
+
+    Browsers drop a prefetch that fails and ask again at the click.
+    """
+    answer = arriving.plain_answer(
+        503, b"Service Unavailable", "Not ahead of the click.", arrival.request.method
+    )
+    return replace(arrival, answer=answer, notes=(Note("rejected", "", "prefetch"),))
+
+
+def _with_cookies(headers: Headers, cookies: tuple[bytes, ...]) -> Headers:
+    if not cookies:
+        return headers
+    return (*caching.private(headers), *((b"Set-Cookie", value) for value in cookies))

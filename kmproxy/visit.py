@@ -1,0 +1,88 @@
+"""A visit: one request on its way through, and all that was decided of it by now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kmproxy.identity.provider import Provider
+from kmproxy.identity.visitor import Visitor
+from kmproxy.links.hosts import bare_host
+from kmproxy.links.query import encode
+from kmproxy.messages import Headers, Request, Response
+from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.site import Domain
+from kmproxy.tracking import TrackingCall
+
+
+class Note(NamedTuple):
+    """Something that was decided, for counters and the curious: words only, never an identity."""
+
+    what: str
+    """``arrival``, ``minted``, ``rejected`` or ``left-alone``."""
+
+    provider: str
+    """The vendor it concerns, or ``""``."""
+
+    why: str
+    """The rule or the reason."""
+
+
+class Seen(NamedTuple):
+    """The visitor as one provider knows it, after the arrival."""
+
+    provider: Provider
+    visitor: Visitor
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a request comes to: an answer at once, or what goes on to the upstream."""
+
+    request: Request
+    domain: Domain
+    headers: Headers
+    target: bytes
+    seen: tuple[Seen, ...] = ()
+    """Empty where the visitor is not to be followed."""
+
+    answer: Response | None = None
+    cookies: tuple[bytes, ...] = ()
+    """Set-Cookie values that go out with whatever the upstream answers."""
+
+    minted: tuple[bytes, ...] = ()
+    """Set-Cookie values of a first-time visitor; they go out with a page only."""
+
+    calls: tuple[TrackingCall, ...] = ()
+    """To be on disk before anything leaves."""
+
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def host(self) -> str:
+        """The host asked for: lower case, no port."""
+        return bare_host(self.request.host)
+
+    @property
+    def origin(self) -> str:
+        """The page's origin with a slash: all that matters of its URL for where its links lead."""
+        return f"{self.request.scheme}://{self.request.host}/"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any provider has an identity for the visitor."""
+        return any(visitor.identity for _, visitor in self.seen)
+
+    def parameters(self, separator: str) -> bytes:
+        """The visitor's parameters as they stand on a link, ``&`` or ``&amp;`` between them."""
+        said = [(provider.parameter, visitor.identity) for provider, visitor in self.seen]
+        return separator.join(f"{name}={encode(value)}" for name, value in said if value).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """The head as it leaves, and what the body goes through: None for as it is."""
+
+    headers: Headers
+    rewriter: PageRewriter | None = None
+    notes: tuple[Note, ...] = ()
