@@ -1,0 +1,39 @@
+"""The way to the upstream: HTTP/1.1 as a proxy needs it, which is byte for byte.
+
+``Pool.exchange`` sends a request and gives an ``Exchange``: the head of the response, and its body as it
+comes. It follows no redirect, keeps no cookie, adds no header, decodes nothing and repeats nothing that may
+have had an effect. Only Transfer-Encoding is undone: it belongs to the connection, not to the message. There
+is no TLS, no HTTP/2 and no upgrade.
+"""
+
+from __future__ import annotations
+
+from kmproxy.messages import Headers
+from kmproxy.upstream.deadline import Timeouts
+from kmproxy.upstream.errors import (
+    BadResponse,
+    ConnectFailed,
+    ConnectTimeout,
+    Disconnected,
+    FirstByteTimeout,
+    IdleTimeout,
+    UpstreamError,
+)
+from kmproxy.upstream.exchange import Exchange
+from kmproxy.upstream.message import ResponseHead
+from kmproxy.upstream.pool import Pool
+
+__all__ = [
+    "BadResponse",
+    "ConnectFailed",
+    "ConnectTimeout",
+    "Disconnected",
+    "Exchange",
+    "FirstByteTimeout",
+    "Headers",
+    "IdleTimeout",
+    "Pool",
+    "ResponseHead",
+    "Timeouts",
+    "UpstreamError",
+]

@@ -1,0 +1,228 @@
+"""One connection to an upstream: one request after another, one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from kmproxy.upstream.deadline import Deadline, Timeouts
+from kmproxy.upstream.errors import BadResponse, Disconnected, FirstByteTimeout, IdleTimeout
+from kmproxy.upstream.exchange import Exchange
+from kmproxy.upstream.message import ResponseHead
+from kmproxy.upstream.parser import Complete, Event, ResponseParser
+
+HIGH_WATER = 256 * 1024
+"""Bytes of body nobody has read at which we stop reading. One read more (256 KiB at most) may come on top."""
+
+LOW_WATER = HIGH_WATER // 4
+"""Bytes at which we go on, so that a steady reader does not switch the transport at every piece."""
+
+
+class Connection(asyncio.Protocol):
+    """An asyncio protocol: ``send`` a request, get an Exchange.
+
+    At rest it waits for ``send``; ``at_rest`` is called whenever it can take another request, in the same
+    turn of the loop as the last byte of the response came.
+    """
+
+    def __init__(self, timeouts: Timeouts, at_rest: Callable[[Connection], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timeouts = timeouts
+        self._at_rest = at_rest
+        self._deadline = Deadline(self._loop, self._expired)
+        self._transport: asyncio.Transport
+        self._parser: ResponseParser | None = None
+        self._opening: asyncio.Future[Exchange] | None = None
+        self._exchange: Exchange | None = None
+        self._upload: asyncio.Task[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._paused = False
+        self.answered = False
+        """Any byte of a response to the latest request has come."""
+        self.rested_at = 0.0
+        """When the latest response was whole, in the loop's time."""
+
+    @property
+    def usable(self) -> bool:
+        """At rest, and neither side has closed as far as we know."""
+        return self._parser is None and not self._transport.is_closing()
+
+    async def send(
+        self, method: bytes, head: bytes, body: AsyncIterator[bytes] | None = None, *, chunked: bool = False
+    ) -> Exchange:
+        """Send a request; return when the head of its response is here, be ``body`` sent by then or not.
+
+        ``chunked`` names the framing in ``head``: chunks, which are made here; or Content-Length, which the
+        pieces add up to. Raises Disconnected, FirstByteTimeout, BadResponse, and whatever ``body`` raises.
+        """
+        if not self.usable:
+            raise Disconnected("the upstream has closed the connection")
+        self.answered = False
+        self._parser = ResponseParser(method)
+        opening: asyncio.Future[Exchange] = self._loop.create_future()
+        self._opening = opening
+        self._transport.write(head)
+        self._deadline.start(self._timeouts.first_byte)
+        if body is not None:
+            self._upload = self._loop.create_task(self._send_body(body, chunked))
+        try:
+            return await opening
+        except asyncio.CancelledError:
+            self._forsake(opening)
+            raise
+
+    def abort(self) -> None:
+        """Close at once; an exchange under way is broken off."""
+        self._fail(Disconnected("closed by us"))
+
+    def _forsake(self, opening: asyncio.Future[Exchange]) -> None:
+        """Whoever sent the request is gone. By now the connection may be somebody else's."""
+        if opening.cancelled():
+            self.abort()
+        elif opening.exception() is None:
+            opening.result().close()
+
+    # The request's body.
+
+    async def _send_body(self, body: AsyncIterator[bytes], chunked: bool) -> None:
+        try:
+            async for piece in body:
+                await self._send_piece(piece, chunked)
+        except Exception as error:
+            self._upload = None
+            self._fail(error)
+            return
+        if chunked:
+            self._transport.write(b"0\r\n\r\n")
+        self._upload = None
+
+    async def _send_piece(self, piece: bytes, chunked: bool) -> None:
+        if not piece:
+            return  # An empty chunk would be the last one (RFC 9112 §7.1).
+        self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        if self._writable is not None:
+            await self._writable
+        if self._opening is not None:
+            self._deadline.start(self._timeouts.first_byte)
+
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    # The response.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # asyncio types the narrower one nowhere
+
+    def data_received(self, data: bytes) -> None:
+        if self._parser is None:
+            # RFC 9112 §9.2: nobody asked, so it must not become the next request's response.
+            self._transport.abort()
+            return
+        self.answered = True
+        try:
+            events = self._parser.feed(data)
+        except BadResponse as error:
+            self._fail(error)
+        else:
+            self._dispatch(events)
+
+    def eof_received(self) -> None:
+        if self._parser is None:
+            return
+        try:
+            events = self._parser.eof()
+        except Disconnected as error:
+            self._fail(error)
+        else:
+            self._dispatch(events)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # Not the end of a close-delimited body: that one comes as eof_received, without a reset.
+        self._fail(Disconnected(str(exc or "the connection was closed")))
+        self._deadline.close()
+
+    def _dispatch(self, events: list[Event]) -> None:
+        if events:
+            self._deadline.stop()
+        for event in events:
+            if isinstance(event, ResponseHead):
+                self._begin(event)
+            elif isinstance(event, Complete):
+                self._finish(event.reusable)
+            elif self._exchange is not None:
+                self._push(self._exchange, event)
+
+    def _begin(self, head: ResponseHead) -> None:
+        opening, self._opening = self._opening, None
+        if opening is None or opening.done():
+            self.abort()  # Cancelled in this very turn: it must not come to rest and be taken by another.
+            return
+        self._exchange = Exchange(head, self)
+        opening.set_result(self._exchange)
+
+    def _push(self, exchange: Exchange, piece: bytes) -> None:
+        exchange.push(piece)
+        if exchange.buffered > HIGH_WATER and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _finish(self, reusable: bool) -> None:
+        # RFC 9112 §9.3: an answer before the end of the request (a 413, say) leaves a connection on which
+        # the rest of the request would be taken for the next one.
+        reusable = reusable and self._upload is None and not self._transport.is_closing()
+        self._release(None)
+        if not reusable:
+            self._transport.abort()
+            return
+        self._resume()
+        self.rested_at = self._loop.time()
+        self._at_rest(self)
+
+    def _fail(self, error: Exception) -> None:
+        opening, self._opening = self._opening, None
+        if opening is not None and not opening.done():
+            opening.set_exception(error)
+        self._release(error)
+        self._transport.abort()
+
+    def _release(self, error: Exception | None) -> None:
+        """End the exchange under way, if any."""
+        self._deadline.stop()
+        self._parser = None
+        exchange, self._exchange = self._exchange, None
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            upload.cancel()
+        if exchange is not None:
+            exchange.finish(error)
+
+    def _expired(self) -> None:
+        if self._opening is not None:
+            self._fail(FirstByteTimeout(f"no response within {self._timeouts.first_byte} s"))
+        else:
+            self._fail(IdleTimeout(f"nothing more of the body within {self._timeouts.idle} s"))
+
+    # What the exchange calls.
+
+    def reader_waits(self) -> None:
+        """The idle timeout runs only now: whoever is slow to read must not pay for it."""
+        self._deadline.start(self._timeouts.idle)
+
+    def reader_leaves(self) -> None:
+        """Nobody waits for more of the body."""
+        self._deadline.stop()
+
+    def was_read(self, left: int) -> None:
+        """``left`` bytes of body are still unread."""
+        if left <= LOW_WATER:
+            self._resume()
+
+    def _resume(self) -> None:
+        if self._paused and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()

@@ -1,0 +1,60 @@
+"""What can go wrong on the way to an upstream, and the status a visitor gets for it.
+
+    UpstreamError
+    ├── ConnectFailed      502   nobody listens, no such host
+    ├── ConnectTimeout     504   no connection in time
+    ├── FirstByteTimeout   504   a connection, but no response in time
+    ├── IdleTimeout        504   a response that stopped within its body
+    ├── BadResponse        502   not HTTP/1.x, ambiguous, or beyond a limit
+    └── Disconnected       502   the connection ended before the response did
+
+The messages are for the log: they name addresses, so no visitor may see them.
+"""
+
+# ruff: noqa: N818  # They say what happened; that they are errors, the tree says.
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from kmproxy.errors import KmproxyError
+
+
+class UpstreamError(KmproxyError):
+    """The upstream gave no whole response; never raised itself.
+
+    ``status`` is for a visitor who has not been sent a head yet. Once the head is out, the response must be
+    broken off instead, so that it cannot pass for a whole one.
+    """
+
+    status: ClassVar[int] = 502
+
+
+class ConnectFailed(UpstreamError):
+    """The upstream could not be reached; it has seen nothing of the request, so the next one may be tried."""
+
+
+class ConnectTimeout(UpstreamError):
+    """No connection within the connect timeout; the next upstream may be tried."""
+
+    status = 504
+
+
+class FirstByteTimeout(UpstreamError):
+    """The request was sent, but no head of a response came within the first-byte timeout."""
+
+    status = 504
+
+
+class IdleTimeout(UpstreamError):
+    """A reader waited for more of the body longer than the idle timeout."""
+
+    status = 504
+
+
+class BadResponse(UpstreamError):
+    """What came is not HTTP/1.x, can be read in two ways, or exceeds a limit."""
+
+
+class Disconnected(UpstreamError):
+    """The connection ended before the response was whole."""

@@ -1,0 +1,163 @@
+"""A response out of bytes, without any I/O: llhttp, and what it leaves to its caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httptools
+
+from kmproxy.messages import values
+from kmproxy.upstream.errors import BadResponse, Disconnected
+from kmproxy.upstream.message import ResponseHead
+
+MAX_HEAD = 64 * 1024
+"""Bytes of status line and header fields, those of 1xx before it included; and of anything else that is no
+body, such as trailers. Far above nginx's 8 KiB: a long CSP and a pile of cookies are no reason for a 502."""
+
+MAX_HEADERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The response is whole. ``reusable``: another request may follow on its connection."""
+
+    reusable: bool
+
+
+Event = ResponseHead | bytes | Complete
+"""A head, then pieces of the body (never empty), then the end."""
+
+
+class ResponseParser:
+    """Reads one final response; 1xx before it are skipped, trailers after it dropped.
+
+    llhttp decides what is HTTP (strictly: no bare LF, no folded lines, no Content-Length twice or beside
+    Transfer-Encoding). What depends on the request or on the connection's end is decided here.
+    """
+
+    def __init__(self, request_method: bytes) -> None:
+        self._to_head = request_method == b"HEAD"
+        self._llhttp = httptools.HttpResponseParser(self)
+        self._size = 0
+        self._barren = 0
+        self._reason = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head: ResponseHead | None = None
+        self._fresh_head = False
+        self._pieces: list[bytes] = []
+        self._keep_alive = False
+        self._done = False
+        self._surplus = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """What ``data`` brings, at most one event of each kind; raises BadResponse.
+
+        After Complete it must not be called: what follows a response nobody asked for is no response.
+        """
+        try:
+            self._parse(data)
+        except httptools.HttpParserError as error:
+            if not self._done:
+                raise BadResponse(str(error.__context__ or error)) from None
+            self._surplus = True
+        events = self._events()
+        self._bound(0 if events else len(data))
+        return events
+
+    def eof(self) -> list[Event]:
+        """The upstream has closed: the end of the response, or Disconnected (RFC 9112 §8)."""
+        if self._head is None or not self._until_close(self._head):
+            raise Disconnected("the upstream closed before the response was whole")
+        return [Complete(reusable=False)]
+
+    def _parse(self, data: bytes) -> None:
+        if not self._to_head:
+            self._llhttp.feed_data(data)
+            return
+        # httptools cannot tell llhttp that there is no body, nor where in the data it stood. Line by line
+        # we know what follows the empty line, and don't let it be read.
+        for line in data.splitlines(keepends=True):
+            if self._done:
+                self._surplus = True
+                return
+            self._llhttp.feed_data(line)
+
+    def _events(self) -> list[Event]:
+        events: list[Event] = []
+        if self._fresh_head and self._head is not None:
+            self._fresh_head = False
+            events.append(self._head)
+        if self._pieces:
+            events.append(b"".join(self._pieces))
+            self._pieces.clear()
+        if self._done:
+            events.append(Complete(self._keep_alive and not self._surplus))
+            del self._llhttp  # It holds our methods: leave no cycle to the garbage collector.
+        return events
+
+    def _bound(self, barren: int) -> None:
+        """Bytes that bring nothing (a head so far, a chunk extension, a trailer) may not go on for ever."""
+        self._barren = self._barren + barren if barren else 0
+        if self._barren > MAX_HEAD:
+            raise BadResponse(f"more than {MAX_HEAD} bytes of head or trailer")
+
+    @staticmethod
+    def _until_close(head: ResponseHead) -> bool:
+        """RFC 9112 §6.3, case 8: neither length nor chunks, so the body ends with the connection."""
+        return not values(head.headers, b"content-length") and not values(head.headers, b"transfer-encoding")
+
+    # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        if self._done:
+            raise BadResponse("bytes after the response")
+
+    def on_status(self, piece: bytes) -> None:
+        self._reason += piece
+        self._size += len(piece)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head is not None:
+            return  # A trailer: RFC 9110 §6.5.1 lets us discard it.
+        self._size += len(name) + len(value) + 4
+        self._headers.append((name, value))
+        if len(self._headers) > MAX_HEADERS:
+            raise BadResponse(f"more than {MAX_HEADERS} header fields")
+
+    def on_headers_complete(self) -> None:
+        if self._size > MAX_HEAD:
+            raise BadResponse(f"more than {MAX_HEAD} bytes of head")
+        status = self._llhttp.get_status_code()
+        if status >= 200:
+            self._begin(status)
+        elif status < 100 or status == 101:
+            raise BadResponse(f"status {status:03} out of place")  # Nobody asked for an upgrade.
+        else:
+            self._reason = b""
+            self._headers.clear()
+
+    def _begin(self, status: int) -> None:
+        version = self._llhttp.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise BadResponse(f"HTTP/{version}")
+        head = ResponseHead(status, self._reason, tuple(self._headers), version)
+        # A response to HEAD without a length is close-delimited to llhttp: it costs a connection.
+        self._keep_alive = self._llhttp.should_keep_alive()
+        self._check_coding(head)
+        self._head = head
+        self._fresh_head = True
+        self._done = self._to_head
+
+    def _check_coding(self, head: ResponseHead) -> None:
+        codings = values(head.headers, b"transfer-encoding")
+        if codings and [coding.strip().lower() for coding in codings] != [b"chunked"]:
+            # We sent no TE, so no other coding may come; without the header nobody could undo it.
+            raise BadResponse(f"Transfer-Encoding {codings!r}")
+        if codings and head.version == "1.0":
+            self._keep_alive = False  # RFC 9112 §6.1: such framing is to be taken as faulty.
+
+    def on_body(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        self._done = self._head is not None

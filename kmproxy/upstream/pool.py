@@ -1,0 +1,131 @@
+"""The connections to one upstream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+from kmproxy.messages import Headers, values
+from kmproxy.upstream.connection import Connection
+from kmproxy.upstream.deadline import Timeouts
+from kmproxy.upstream.errors import ConnectFailed, ConnectTimeout, Disconnected
+from kmproxy.upstream.exchange import Exchange
+from kmproxy.upstream.message import request_head
+
+KEEP_ALIVE = 4.0
+"""Seconds a connection may rest. uvicorn, hypercorn, Node and Apache close after 5; if we close first, no
+request of ours can meet their close on its way."""
+
+KEEP_ALIVE_UNSAFE = 1.0
+"""Seconds of rest after which no request that may not be repeated is trusted to it; gunicorn closes after 2.
+A busy site's connections rest for milliseconds, and a quiet one can afford a fresh one."""
+
+SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+"""Methods repeated once if a connection kept alive dies unanswered. RFC 9112 §9.3.1 would allow it for every
+idempotent method of RFC 9110 §9.2.2; but applications keep to safety (§9.2.1) better than to idempotence."""
+
+
+class Pool:
+    """Connections to ``host`` (a name, or an address, IPv6 with or without brackets) and ``port``.
+
+    As many as there are requests: a cap would let a hundred open event streams lock everybody else out.
+    ``max_idle`` bounds those at rest, of which the latest used is taken first.
+    """
+
+    def __init__(
+        self, host: str, port: int, *, timeouts: Timeouts, keep_alive: float = KEEP_ALIVE, max_idle: int = 64
+    ) -> None:
+        self._host = host.removeprefix("[").removesuffix("]")
+        self._port = port
+        self._timeouts = timeouts
+        self._keep_alive = keep_alive
+        self._max_idle = max_idle
+        self._idle: deque[Connection] = deque()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def exchange(
+        self, method: bytes, target: bytes, headers: Headers, body: AsyncIterator[bytes] | None = None
+    ) -> Exchange:
+        """Send a request, return when the head of its response is here; ``close()`` what is returned.
+
+        ``headers`` go out as they are. With a ``body`` they must hold either Content-Length, and the body's
+        pieces add up to it, or ``Transfer-Encoding: chunked``, and the chunks are made here. Raises
+        UpstreamError; ConnectFailed and ConnectTimeout before a byte of ``body`` was taken; ValueError for
+        a head that could be misread; whatever ``body`` raises.
+        """
+        head = request_head(method, target, headers)
+        chunked = body is not None and _is_chunked(headers)
+        repeatable = body is None and method in SAFE
+        kept = self._take(self._keep_alive if repeatable else min(KEEP_ALIVE_UNSAFE, self._keep_alive))
+        if kept is not None:
+            try:
+                return await kept.send(method, head, body, chunked=chunked)
+            except Disconnected:
+                # Most likely the upstream closed it while our request was on its way. Without an answer we
+                # cannot know, and whatever may have had an effect must not have it twice.
+                if kept.answered or not repeatable:
+                    raise
+        fresh = await self._connect()
+        return await fresh.send(method, head, body, chunked=chunked)
+
+    def close(self) -> None:
+        """Close what rests now, and what is in use when it comes to rest."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().abort()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        where = f"{self._host}:{self._port}"
+        try:
+            async with asyncio.timeout(self._timeouts.connect):
+                _, connection = await loop.create_connection(self._connection, self._host, self._port)
+        except TimeoutError as error:
+            raise ConnectTimeout(f"{where}: no connection within {self._timeouts.connect} s") from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name IDNA has no form for
+            raise ConnectFailed(f"{where}: {error}") from error
+        return connection
+
+    def _connection(self) -> Connection:
+        return Connection(self._timeouts, self._put)
+
+    def _take(self, longest: float) -> Connection | None:
+        """The connection that came to rest last, if that is no longer than ``longest`` seconds ago."""
+        since = asyncio.get_running_loop().time() - longest
+        while self._idle and self._idle[-1].rested_at >= since:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+        return None
+
+    def _put(self, connection: Connection) -> None:
+        if self._closed:
+            connection.abort()
+            return
+        self._idle.append(connection)
+        if len(self._idle) > self._max_idle:
+            self._idle.popleft().abort()
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(self._keep_alive, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        loop = asyncio.get_running_loop()
+        since = loop.time() - self._keep_alive
+        while self._idle and (self._idle[0].rested_at <= since or not self._idle[0].usable):
+            self._idle.popleft().abort()
+        if self._idle:
+            self._sweeper = loop.call_at(self._idle[0].rested_at + self._keep_alive, self._sweep)
+
+
+def _is_chunked(headers: Headers) -> bool:
+    """Whether a body is framed by chunks; ValueError unless exactly one framing is named (RFC 9112 §6.3)."""
+    codings = [coding.lower() for coding in values(headers, b"transfer-encoding")]
+    lengths = values(headers, b"content-length")
+    if len(codings) + len(lengths) != 1 or codings not in ([], [b"chunked"]):
+        raise ValueError("a body needs either Content-Length or Transfer-Encoding: chunked")
+    return bool(codings)
