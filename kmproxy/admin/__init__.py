@@ -1,0 +1,1 @@
+"""Health and metrics, on a listener of their own."""

@@ -1,0 +1,65 @@
+"""Metrics for Prometheus: counts by fixed words, never by identity."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from kmproxy.outbox import Stats
+from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.visit import Arrival, Departure
+
+
+class Metrics:
+    """An observer that counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"kmproxy_{name}", text, labels, registry=self.registry)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"kmproxy_{name}", text, registry=self.registry)
+
+        self._responses = counter("responses", "Responses of upstreams, by status class.", "site", "status")
+        self._decisions = counter(
+            "decisions", "What was decided of visitors, by rule.", "site", "what", "provider", "why"
+        )
+        self._decorated = counter("links_decorated", "Links given the visitor's identity.", "site")
+        self._skipped = counter("links_skipped", "Links left as they were, by reason.", "site", "why")
+        self._failures = counter("failures", "Faults, by kind.", "kind")
+        self._calls = counter("tracking_calls", "Tries to deliver a tracking call.", "provider", "outcome")
+        self._waiting = gauge("outbox_waiting", "Tracking calls not delivered yet.")
+        self._set_apart = gauge("outbox_set_apart", "Tracking calls refused for good and kept.")
+        self._oldest = gauge("outbox_oldest_seconds", "Age of the oldest call not delivered yet.")
+
+    def arrived(self, arrival: Arrival) -> None:
+        for note in arrival.notes:
+            self._decisions.labels(arrival.domain.site.name, *note).inc()
+
+    def departed(self, arrival: Arrival, status: int, departure: Departure) -> None:
+        site = arrival.domain.site.name
+        self._responses.labels(site, f"{status // 100}xx").inc()
+        for note in departure.notes:
+            self._decisions.labels(site, *note).inc()
+
+    def page_done(self, arrival: Arrival, rewriter: PageRewriter) -> None:
+        site = arrival.domain.site.name
+        self._decorated.labels(site).inc(rewriter.decorated)
+        for why, count in rewriter.skipped.items():
+            self._skipped.labels(site, why).inc(count)
+        if rewriter.left_alone:
+            self._decisions.labels(site, "left-alone", "", rewriter.left_alone).inc()
+
+    def failed(self, kind: str) -> None:
+        self._failures.labels(kind).inc()
+
+    def sent(self, provider: str, outcome: str) -> None:
+        self._calls.labels(provider, outcome).inc()
+
+    def text(self, stats: Stats) -> bytes:
+        """The exposition format; ``stats`` of the outbox at this moment."""
+        self._waiting.set(stats.waiting)
+        self._set_apart.set(stats.set_apart)
+        self._oldest.set(stats.oldest_age)
+        return generate_latest(self.registry)

@@ -1,0 +1,194 @@
+"""One request through the proxy: ask the engine, ask the upstream, pass on what comes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from aiohttp import HttpVersion11, web
+
+from kmproxy.arriving import plain_answer
+from kmproxy.engine import Engine
+from kmproxy.errors import OutboxError
+from kmproxy.messages import Headers, Request, Response, first, without
+from kmproxy.observer import Observer
+from kmproxy.outbox import Outbox
+from kmproxy.pages.codings import CodingError
+from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.proxy.headers import TrustedProxies, end_to_end, forwarded, scheme
+from kmproxy.proxy.response import RawResponse
+from kmproxy.proxy.upstreams import Upstreams
+from kmproxy.upstream import Exchange, UpstreamError
+from kmproxy.visit import Arrival
+
+_log = logging.getLogger(__name__)
+
+_COALESCED = 1 << 16
+"""Bytes of a body that are waiting and may leave in one piece."""
+
+_ANSWERS = {
+    400: (b"Bad Request", "This request can't be read."),
+    405: (b"Method Not Allowed", "This method is not served here."),
+    421: (b"Misdirected Request", "No site of this name is served here."),
+    501: (b"Not Implemented", "This transfer coding is not served here."),
+    502: (b"Bad Gateway", "The site can't be reached. Please try again."),
+    504: (b"Gateway Timeout", "The site takes too long to answer. Please try again."),
+    505: (b"HTTP Version Not Supported", "HTTP/1.0 and HTTP/1.1 are served here."),
+}
+
+
+class ProxyHandler:
+    """What aiohttp's server calls for each request."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        upstreams: Upstreams,
+        outbox: Outbox,
+        trusted: TrustedProxies,
+        observer: Observer,
+        wake_sender: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._upstreams = upstreams
+        self._outbox = outbox
+        self._trusted = trusted
+        self._observer = observer
+        self._wake_sender = wake_sender
+
+    async def __call__(self, message: web.BaseRequest) -> web.StreamResponse:
+        status = _unserved(message)
+        if status:
+            return self._refuse(message, status)
+        peer = message.remote or ""
+        request = _request(message, trusted=peer in self._trusted)
+        if request is None:
+            return self._refuse(message, 400)
+        arrival = await self._arrive(request)
+        if arrival is None:
+            return self._refuse(message, 421)
+        self._observer.arrived(arrival)
+        if arrival.answer is not None:
+            answer = arrival.answer
+            return RawResponse(answer.status, answer.reason, answer.headers, answer.body)
+        if not arrival.domain.upstreams:
+            return self._refuse(message, 421)
+        return await self._relay(message, arrival, peer)
+
+    async def _arrive(self, request: Request) -> Arrival | None:
+        """The engine's decision, with its tracking calls on disk."""
+        arrival = self._engine.arrive(request)
+        if arrival is None or not arrival.calls:
+            return arrival
+        try:
+            await self._outbox.put(arrival.calls)
+        except OutboxError:
+            # What can't be kept is not promised: the page's own JavaScript still sees the URL.
+            self._observer.failed("outbox")
+            _log.error("a tracking call can't be stored; arrivals are left to the pages' JavaScript")
+            return self._engine.arrive(request, recording=False)
+        self._wake_sender()
+        return arrival
+
+    async def _relay(self, message: web.BaseRequest, arrival: Arrival, peer: str) -> web.StreamResponse:
+        try:
+            exchange = await self._send(message, arrival, peer)
+        except UpstreamError as error:
+            return self._fail(message, error)
+        except ValueError:
+            return self._refuse(message, 400)
+        try:
+            return await self._answer(message, arrival, exchange)
+        finally:
+            exchange.close()
+
+    async def _send(self, message: web.BaseRequest, arrival: Arrival, peer: str) -> Exchange:
+        trusted = peer in self._trusted
+        asked = arrival.request
+        headers = forwarded(end_to_end(arrival.headers), peer, asked.scheme, asked.host, trusted=trusted)
+        body = None
+        if message.body_exists:
+            body = _body(message)
+            if not first(headers, b"content-length"):
+                headers = (*headers, (b"Transfer-Encoding", b"chunked"))
+        headers = without(headers, {b"expect"})
+        method = asked.method.encode("latin-1")
+        return await self._upstreams.exchange(arrival.domain, method, arrival.target, headers, body)
+
+    async def _answer(
+        self, message: web.BaseRequest, arrival: Arrival, exchange: Exchange
+    ) -> web.StreamResponse:
+        head = exchange.head
+        upstream = Response(head.status, head.reason, end_to_end(head.headers))
+        departure = self._engine.depart(arrival, upstream)
+        self._observer.departed(arrival, head.status, departure)
+        response = RawResponse(head.status, head.reason, departure.headers)
+        await response.prepare(message)
+        try:
+            await _pump(exchange, response, departure.rewriter)
+            if departure.rewriter:
+                await response.write(departure.rewriter.finish())
+                self._observer.page_done(arrival, departure.rewriter)
+        except (UpstreamError, CodingError) as error:
+            self._observer.failed(f"broken-body-{type(error).__name__}")
+            response.break_off(message)
+        return response
+
+    def _fail(self, message: web.BaseRequest, error: UpstreamError) -> web.StreamResponse:
+        self._observer.failed(type(error).__name__)
+        _log.warning("upstream: %s", type(error).__name__)
+        return self._refuse(message, error.status)
+
+    def _refuse(self, message: web.BaseRequest, status: int) -> web.StreamResponse:
+        reason, text = _ANSWERS[status]
+        answer = plain_answer(status, reason, text, message.method)
+        return RawResponse(answer.status, answer.reason, answer.headers, answer.body)
+
+
+async def _pump(exchange: Exchange, response: RawResponse, rewriter: PageRewriter | None) -> None:
+    """The body, piece by piece as it comes; what has come by now leaves together."""
+    while True:
+        data = exchange.read_nowait()
+        if data is None:
+            response.send_head()
+            data = await exchange.read()
+        while data and len(data) < _COALESCED and exchange.buffered:
+            data += exchange.read_nowait() or b""
+        if not data:
+            return
+        out = rewriter.write(data) if rewriter else data
+        if out:
+            await response.write(out)
+
+
+async def _body(message: web.BaseRequest) -> AsyncIterator[bytes]:
+    """The request's body as it comes; a client that waits to be asked for it is asked now."""
+    if message.headers.get("Expect", "").lower() == "100-continue" and message.transport is not None:
+        message.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    while data := await message.content.readany():
+        yield data
+
+
+def _unserved(message: web.BaseRequest) -> int:
+    """The status of a request that no proxy should pass on, or 0."""
+    if message.version > HttpVersion11:
+        return 505
+    if message.method in ("CONNECT", "TRACE"):
+        return 405
+    coding = message.headers.get("Transfer-Encoding", "chunked")
+    return 0 if coding.strip().lower() == "chunked" else 501
+
+
+def _request(message: web.BaseRequest, *, trusted: bool) -> Request | None:
+    """The request as the engine reads it; None where its target and its Host disagree."""
+    headers: Headers = message.raw_headers
+    host = first(headers, b"host").decode("latin-1")
+    target = message.raw_path.encode("utf-8", "surrogateescape")
+    if not target.startswith(b"/") and target != b"*":
+        # Absolute-form (RFC 9112 §3.2.2) must not pick another site than Host does.
+        prefix = b"http://" + host.encode("latin-1")
+        target = target[len(prefix) :] if target.lower().startswith(prefix.lower()) else b"?"
+        if not target.startswith(b"/"):
+            return None
+    secure = message.transport is not None and message.transport.get_extra_info("sslcontext") is not None
+    return Request(message.method, scheme(headers, trusted=trusted, secure=secure), host, target, headers)

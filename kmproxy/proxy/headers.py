@@ -1,0 +1,60 @@
+"""Header fields that belong to a connection, not to a message, and those that tell of the visitor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from kmproxy.messages import Headers, first, tokens, without
+
+# RFC 9110 §7.6.1, and what older and newer specifications add to it.
+_HOP_BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization"}
+    | {b"te", b"trailer", b"transfer-encoding", b"upgrade", b"http2-settings", b"alt-svc"}
+)
+_FORWARDED = frozenset(
+    {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"forwarded"}
+    | {b"x-forwarded-prefix", b"x-forwarded-server", b"x-real-ip"}
+)
+
+
+def end_to_end(headers: Headers) -> Headers:
+    """The headers that are for the other end: without the hop's own and those ``Connection`` names."""
+    nominated = tokens(headers, b"connection")
+    return without(headers, _HOP_BY_HOP.union(nominated) if nominated else _HOP_BY_HOP)
+
+
+class TrustedProxies:
+    """Peers whose word on the visitor's address and scheme is believed."""
+
+    def __init__(self, networks: Sequence[IPv4Network | IPv6Network]) -> None:
+        self._networks = tuple(networks)
+
+    def __contains__(self, peer: str) -> bool:
+        try:
+            address = ip_address(peer.partition("%")[0])
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None)
+        return any((mapped or address) in network for network in self._networks)
+
+
+def scheme(headers: Headers, *, trusted: bool, secure: bool) -> str:
+    """The scheme the visitor typed: the last proxy's word if it is trusted, else the connection's."""
+    said = first(headers, b"x-forwarded-proto").rpartition(b",")[2].strip().lower() if trusted else b""
+    if said in (b"http", b"https"):
+        return said.decode()
+    return "https" if secure else "http"
+
+
+def forwarded(headers: Headers, peer: str, scheme: str, host: str, *, trusted: bool) -> Headers:
+    """The headers with X-Forwarded-For, -Proto and -Host: a trusted chain grows, any other is replaced."""
+    chain = [*tokens(headers, b"x-forwarded-for")] if trusted else []
+    host_said = first(headers, b"x-forwarded-host") if trusted else b""
+    kept = without(headers, _FORWARDED - {b"forwarded"} if trusted else _FORWARDED)
+    return (
+        *kept,
+        (b"X-Forwarded-For", b", ".join([*chain, peer.encode("latin-1")])),
+        (b"X-Forwarded-Proto", scheme.encode()),
+        (b"X-Forwarded-Host", host_said or host.encode("latin-1")),
+    )

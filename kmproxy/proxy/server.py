@@ -1,0 +1,155 @@
+"""The server: everything the proxy is made of, opened in order and closed in order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import traceback
+from contextlib import AsyncExitStack
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from kmproxy.admin.listener import AdminListener
+from kmproxy.admin.metrics import Metrics
+from kmproxy.arriving import plain_answer
+from kmproxy.config import Config
+from kmproxy.engine import Engine
+from kmproxy.errors import KmproxyError
+from kmproxy.observer import Observer, Observers
+from kmproxy.outbox import Outbox, open_outbox
+from kmproxy.outbox.sender import Sender
+from kmproxy.proxy.handler import ProxyHandler
+from kmproxy.proxy.headers import TrustedProxies
+from kmproxy.proxy.response import RawResponse
+from kmproxy.proxy.upstreams import Upstreams
+from kmproxy.site import Sites
+from kmproxy.upstream import Timeouts
+
+_log = logging.getLogger(__name__)
+
+MAX_FIELD = 32 * 1024
+"""Bytes of one header field; KISSmetrics' own ``km_uq`` cookie alone takes up to 6 KB."""
+
+MAX_FIELDS = 256
+
+KEEP_ALIVE = 75.0
+"""Seconds an idle visitor's connection is kept, as nginx keeps it."""
+
+DRAIN = 10.0
+"""Seconds that requests in flight have to end when the server stops."""
+
+
+class ListenError(KmproxyError):
+    """An address can't be listened on."""
+
+
+class _Connection(RequestHandler):
+    """aiohttp's connection, whose error pages tell of nothing."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if status >= 500 and exc is not None:
+            # Where, but not what: an exception's text may hold a visitor's identity.
+            where = "".join(traceback.format_tb(exc.__traceback__))
+            _log.error("%s in a request\n%s", type(exc).__name__, where)
+        if request.writer.output_size > 0:
+            raise ConnectionError("the response has begun")
+        reason = b"Bad Request" if status < 500 else b"Internal Server Error"
+        answer = plain_answer(status, reason, reason.decode() + ".", request.method)
+        response = RawResponse(answer.status, answer.reason, answer.headers, answer.body)
+        response.force_close()
+        return response
+
+
+class _Listener(web.Server):
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class ProxyServer:
+    """``kmproxy serve``, as an object: ``async with ProxyServer(config) as server``."""
+
+    def __init__(self, config: Config, *observers: Observer, outbox: Outbox | None = None) -> None:
+        self._config = config
+        self._sites = Sites(config)
+        self._metrics = Metrics()
+        self._observer = Observers(self._metrics, *observers)
+        self._given_outbox = outbox
+        self._stack = AsyncExitStack()
+        self.addresses: list[str] = []
+        """What is listened on, once started: ``http://host:port`` or ``unix:/path``."""
+        self.admin_address = ""
+
+    async def __aenter__(self) -> ProxyServer:
+        async with AsyncExitStack() as stack:
+            outbox = self._given_outbox or open_outbox(self._config.outbox.url)
+            stack.callback(outbox.close)
+            sender = Sender(outbox, on_result=self._observer.sent)
+            await sender.start()
+            stack.push_async_callback(sender.stop)
+            handler = self._handler(outbox, sender, stack)
+            await self._listen(handler, stack)
+            await self._listen_admin(outbox, stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._stack.aclose()
+
+    def _handler(self, outbox: Outbox, sender: Sender, stack: AsyncExitStack) -> ProxyHandler:
+        server = self._config.server
+        timeouts = Timeouts(server.connect_timeout, server.first_byte_timeout, server.idle_timeout)
+        domains = [domain for site in self._sites.all for domain in site.domains if domain.upstreams]
+        upstreams = Upstreams(domains, timeouts)
+        stack.callback(upstreams.close)
+        engine = Engine(self._sites, time.time, os.urandom)
+        trusted = TrustedProxies(server.trusted_proxies)
+        return ProxyHandler(engine, upstreams, outbox, trusted, self._observer, sender.wake)
+
+    async def _listen(self, handler: ProxyHandler, stack: AsyncExitStack) -> None:
+        listener = _Listener(
+            handler,
+            handler_cancellation=True,
+            auto_decompress=False,
+            access_log=None,
+            keepalive_timeout=KEEP_ALIVE,
+            max_line_size=MAX_FIELD,
+            max_field_size=MAX_FIELD,
+            max_headers=MAX_FIELDS,
+        )
+        runner = web.ServerRunner(listener, handle_signals=False, shutdown_timeout=DRAIN / 2)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        for address in self._config.server.listen:
+            self.addresses.append(await _open(runner, address))
+
+    async def _listen_admin(self, outbox: Outbox, stack: AsyncExitStack) -> None:
+        if not self._config.server.admin:
+            return
+        runner = web.AppRunner(AdminListener(self._metrics, outbox).app(), access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        self.admin_address = await _open(runner, self._config.server.admin)
+
+
+async def _open(runner: web.BaseRunner, address: str) -> str:
+    """Listen on ``address``; what is listened on, with the port that was found free. Raises ListenError."""
+    path = address.removeprefix("unix:")
+    host, _, port = address.rpartition(":")
+    site: web.BaseSite = (
+        web.UnixSite(runner, path) if path != address else web.TCPSite(runner, host.strip("[]"), int(port))
+    )
+    try:
+        await site.start()
+    except OSError as error:
+        raise ListenError(f"{address}: can't listen: {error.strerror or error}") from error
+    return address if path != address else f"http://{host}:{runner.addresses[-1][1]}"
