@@ -36,7 +36,8 @@ def read_parameters(arrival: Arrival) -> Parameters | None:
     site = arrival.domain.site
     by_us = site.arrival.url == "redirect" and site.arrival.events
     # An event needs a person; where none may be made, it stays in the URL for the page's JavaScript.
-    records = by_us and (site.mint or arrival.is_known or not arrival.seen)
+    recorders = [visitor for provider, visitor in arrival.seen if provider.owns("kme", events=True)]
+    records = by_us and (site.mint or all(visitor.identity for visitor in recorders))
 
     def owned(name: str) -> bool:
         return any(provider.owns(name, events=records) for provider in site.providers)
@@ -53,7 +54,7 @@ def identify(
 ) -> Arrival:
     """``arrival`` with what the parameters make of the visitor: cookies to set, calls to make."""
     host, site = arrival.host, arrival.domain.site
-    proof = evidence(arrival.request.headers, lambda other: site.leads(other, host) is None)
+    proof = evidence(arrival.request.headers, lambda other: site.leads(host, other) is None)
     secure = arrival.request.scheme == "https"
     for provider, before in arrival.seen:
         pairs = [(p.name, p.value) for p in found.said if provider.owns(p.name, events=found.records)]

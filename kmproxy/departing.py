@@ -19,7 +19,7 @@ _WITHOUT_PAGE = frozenset({204, 205, 206})
 
 # WHATWG HTML §7.4.5, "shared declarative refresh steps".
 _REFRESH = re.compile(
-    rb"\s*[0-9.]+\s*[;,\s]\s*url\s*=\s*(?:'([^']*)|\"([^\"]*)|(.*))", re.IGNORECASE | re.DOTALL
+    rb"\s*[0-9.]+\s*[;,\s]\s*(?:url\s*=\s*)?(?:'([^']*)|\"([^\"]*)|(.+))", re.IGNORECASE | re.DOTALL
 )
 
 

@@ -6,6 +6,7 @@ aiohttp) carry out what it says, so that they can't differ.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,6 +20,10 @@ from kmproxy.links.hosts import bare_host
 from kmproxy.messages import Headers, Request, Response, first, values
 from kmproxy.site import Site, Sites
 from kmproxy.visit import Arrival, Departure, Note, Seen
+
+# What may stand in a Location: a path on this host, and nothing that a browser would drop from
+# within an URL (tabs, line ends: WHATWG URL §4.4) or that would end the header.
+_WITH_QUERY = re.compile(rb"/[^\x00-\x20\x7f]*\?[^\x00-\x20\x7f]*")
 
 
 class Engine:
@@ -44,7 +49,7 @@ class Engine:
         seen = () if refusal else tuple(Seen(provider, provider.read(jar)) for provider in site.providers)
         arrival = Arrival(request, domain, request.headers, request.target, seen)
         navigation = is_navigation(request.method, request.headers)
-        if navigation and recording and b"?" in request.target:
+        if navigation and recording and _WITH_QUERY.fullmatch(request.target):
             arrival = self._follow(arrival, jar, refusal)
         if arrival.answer:
             return arrival
@@ -58,11 +63,13 @@ class Engine:
         if found is None:
             return arrival
         mode = arrival.domain.site.arrival.url
-        if is_prefetch(arrival.request.headers):
-            return _not_ahead(arrival) if mode == "redirect" else arrival
         if refusal:
             arrival = replace(arrival, notes=(Note("rejected", "", refusal),))
-        arrival = arriving.identify(arrival, found, jar, self._clock(), self._randomness)
+        elif is_prefetch(arrival.request.headers):
+            if mode == "redirect":
+                return _not_ahead(arrival)
+        else:
+            arrival = arriving.identify(arrival, found, jar, self._clock(), self._randomness)
         if mode == "redirect":
             return replace(arrival, answer=arriving.redirect(found.clean, arrival.cookies))
         return replace(arrival, target=found.clean) if mode == "inline" else arrival

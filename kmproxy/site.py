@@ -38,7 +38,9 @@ class Site:
         self.arrival = config.arrival
         self.mint = config.identity.mint
         self.elements = frozenset(name.encode() for name in config.links.elements)
-        self.consent = ConsentRule(config.consent)
+        agreed = config.consent.cookie
+        said = (agreed.name, agreed.pattern) if agreed else ()
+        self.consent = ConsentRule(config.consent.respect, *said)
         self.providers = tuple(_providers(config))
         self.domains = tuple(Domain(self, domain) for domain in config.domain)
         self._hosts = HostMap((domain.host, domain) for domain in self.domains)

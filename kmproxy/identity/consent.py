@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from kmproxy.config.model import Consent
 from kmproxy.identity import cookies as cookie
 from kmproxy.identity.cookies import Cookies
 from kmproxy.messages import Headers, first
@@ -13,12 +13,16 @@ _SIGNALS = {"gpc": b"sec-gpc", "dnt": b"dnt"}
 
 
 class ConsentRule:
-    """``[site.consent]``, ready to be asked."""
+    """``[site.consent]``, ready to be asked.
 
-    def __init__(self, consent: Consent) -> None:
-        self._signals = [(name, _SIGNALS[name]) for name in consent.respect]
-        self._cookie = consent.cookie.name if consent.cookie else ""
-        self._pattern = re.compile(consent.cookie.pattern if consent.cookie else "")
+    ``respect`` names signals (``gpc``, ``dnt``); with a ``cookie``, the regular expression
+    ``pattern`` is found in its decoded value where the visitor agreed.
+    """
+
+    def __init__(self, respect: Iterable[str], cookie: str = "", pattern: str = "") -> None:
+        self._signals = [(name, _SIGNALS[name]) for name in respect]
+        self._cookie = cookie
+        self._pattern = re.compile(pattern)
 
     def refusal(self, headers: Headers, cookies: Cookies) -> str | None:
         """Why the visitor is left alone (``gpc``, ``dnt``, ``consent-cookie``), or None.
@@ -28,6 +32,11 @@ class ConsentRule:
         for name, header in self._signals:
             if first(headers, header).strip() == b"1":
                 return name
-        if self._cookie and not self._pattern.search(cookie.decode(cookies.get(self._cookie, b"")) or ""):
-            return "consent-cookie"
-        return None
+        return None if self._agreed(cookies) else "consent-cookie"
+
+    def _agreed(self, cookies: Cookies) -> bool:
+        """Silence is no consent, whatever the pattern: no cookie, or one that can't be read."""
+        if not self._cookie:
+            return True
+        said = cookie.decode(cookies[self._cookie]) if self._cookie in cookies else None
+        return said is not None and self._pattern.search(said) is not None

@@ -29,7 +29,10 @@ def read(headers: Iterable[bytes]) -> Cookies:
 
 
 def decode(raw: bytes) -> str | None:
-    """A cookie's value as ``decodeURIComponent`` gives it; None where that would throw."""
+    """A cookie's value as ``decodeURIComponent`` gives it; None for bytes that are not UTF-8.
+
+    A broken escape stays as it is: servers set cookies, too, and not all of them encode.
+    """
     try:
         return unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:

@@ -13,14 +13,17 @@ from kmproxy.identity import cookies as cookie
 from kmproxy.identity.cookies import Cookies, SetCookie
 from kmproxy.identity.provider import MAX_LENGTH, Inbound, Pairs, Randomness, accepted, refusal
 from kmproxy.identity.scope import covers, registrable_domain
-from kmproxy.identity.visitor import Decision, Evidence, Kind, Policy, Visitor, decide
+from kmproxy.identity.visitor import NOBODY, Decision, Evidence, Kind, Policy, Visitor, decide
 from kmproxy.tracking import TrackingCall
 
 FIVE_YEARS = 157_680_000
 """Seconds a ``km_*`` cookie lives; browsers cut it to 400 days."""
 
-FORBIDDEN = frozenset({"null", "nil", "undefined", "''", '""', "'null'", '"null"', "'nil'", '"nil"'})
+NOBODY_WORDS = frozenset({"null", "nil", "''", '""', "'null'", '"null"', "'nil'", '"nil"'})
 """What the vendor's JavaScript takes for "nobody"."""
+
+FORBIDDEN = NOBODY_WORDS | {"undefined"}
+"""IDs that are never a person's: crowds would share them."""
 
 # base64 of 20 bytes; the older kind, made by the vendor's server, is base64url without padding.
 _ANONYMOUS = re.compile(r"[A-Za-z0-9+/]{26}[AEIMQUYcgkosw048]=|[A-Za-z0-9_-]{26}[AEIMQUYcgkosw048]")
@@ -50,7 +53,12 @@ class KissmetricsProvider:
         return registrable_domain(host) or ""
 
     def read(self, cookies: Cookies) -> Visitor:
-        return Visitor(anonymous=_identity(cookies, "km_ai"), named=_identity(cookies, "km_ni"))
+        named = _identity(cookies, "km_ni")
+        if named is None and _is_somebody(cookies.get("km_ni", b"")):
+            # A name we can't use is a name all the same: the anonymous ID beside it belongs to
+            # that person already and must not be aliased with another.
+            return NOBODY
+        return Visitor(anonymous=_identity(cookies, "km_ai"), named=named)
 
     def inbound(self, pairs: Pairs) -> Inbound:
         said = {_canonical(name): value for name, value in pairs}
@@ -60,16 +68,18 @@ class KissmetricsProvider:
             identity = repaired(said.pop("kmi"))
             if reason := refusal(identity, FORBIDDEN):
                 identity, rejected = None, [f"identity-{reason}"]
-        event = said.pop("kme", None)
-        if event and len(event) > MAX_LENGTH:
-            event, rejected = None, [*rejected, "event-too-long"]
+        event = None
+        if "kme" in said:
+            event = said.pop("kme")
+            if reason := _event_refusal(event):
+                event, rejected = None, [*rejected, f"event-{reason}"]
         properties = {}
         for name, value in said.items():
             if reason := _property_refusal(name, value):
                 rejected.append(reason)
             else:
                 properties[name[3:]] = value or ""
-        return Inbound(identity, event or None, properties, tuple(rejected))
+        return Inbound(identity, event, properties, tuple(rejected))
 
     def decide(self, policy: Policy, visitor: Visitor, k: str, evidence: Evidence) -> Decision:
         return decide(policy, visitor, k, kind(k), evidence)
@@ -124,6 +134,14 @@ def _canonical(parameter: str) -> str:
     return {"km_i": "kmi", "km_e": "kme"}.get(parameter, parameter)
 
 
+def _event_refusal(event: str | None) -> str | None:
+    if event is None:
+        return "undecodable"
+    if not event.strip():
+        return "empty"
+    return "too-long" if len(event) > MAX_LENGTH else None
+
+
 def _property_refusal(name: str, value: str | None) -> str | None:
     """Names that begin with ``_`` would override the person or the time of the call."""
     if value is None:
@@ -131,6 +149,12 @@ def _property_refusal(name: str, value: str | None) -> str | None:
     if name[3:].startswith("_"):
         return "property-reserved"
     return None if 0 < len(name) - 3 <= MAX_LENGTH else "property-name-length"
+
+
+def _is_somebody(raw: bytes) -> bool:
+    """Whether the vendor's JavaScript takes the cookie's value for a person."""
+    value = cookie.decode(raw)
+    return value is None or bool(value.strip() and value.lower() not in NOBODY_WORDS)
 
 
 def _identity(cookies: Cookies, name: str) -> str | None:

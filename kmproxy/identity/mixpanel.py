@@ -17,7 +17,7 @@ from typing import Any, Literal
 from kmproxy.identity import cookies as cookie
 from kmproxy.identity.cookies import Cookies, SetCookie
 from kmproxy.identity.provider import Inbound, Pairs, Randomness, accepted, refusal
-from kmproxy.identity.scope import is_address, is_public_suffix
+from kmproxy.identity.scope import covers, registrable_domain
 from kmproxy.identity.visitor import Decision, Evidence, Kind, Policy, Visitor, decide
 from kmproxy.tracking import TrackingCall
 
@@ -30,12 +30,15 @@ MAX_COOKIE = 4096
 DEVICE = "$device:"
 """What an anonymous ``distinct_id`` begins with."""
 
-FORBIDDEN = frozenset(
+_NOBODY_WORDS = frozenset(
     {"anon", "anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", "<nil>"}
     | {"0", "-1", "true", "false", "[]", "{}", "00000000-0000-0000-0000-000000000000"}
-    | {"$device:", "$device:00000000-0000-0000-0000-000000000000"}
 )
+FORBIDDEN = _NOBODY_WORDS | {DEVICE} | {DEVICE + word for word in _NOBODY_WORDS}
 """IDs the vendor refuses, since whole crowds would share them."""
+
+# What SDKs before 2.46 made: five groups of hexadecimal digits, as of a UUID; without ``$device:``.
+_BARE_DEVICE = re.compile(r"(?=.{32})[0-9a-f]+(?:-[0-9a-f]+){4}", re.IGNORECASE)
 
 _LAST_TWO_LABELS = re.compile(r"[a-z0-9][a-z0-9-]*\.[a-z]+$")
 _COUNTRY_GUESS = re.compile(r"[a-z0-9][a-z0-9-]+\.[a-z.]{2,6}$")
@@ -46,13 +49,14 @@ def sdk_domain(host: str) -> str:
 
     The SDK guesses by the length of the last label and knows no Public Suffix List. Its
     guess must be matched, not bettered: a second cookie of the name in another scope would
-    freeze the identity. Only where browsers refuse the guess (a public suffix) is there
-    none to match.
+    freeze the identity. Only where browsers refuse the guess (a public suffix, or above
+    one) is there none to match.
     """
     top = host.rpartition(".")[2]
     guess = _LAST_TWO_LABELS if len(top) > 4 or top in ("com", "org") else _COUNTRY_GUESS
-    found = None if is_address(host) else guess.search(host)
-    return "" if found is None or is_public_suffix(found[0]) else found[0]
+    found = guess.search(host)
+    own = registrable_domain(host)
+    return found[0] if found and own and covers(own, found[0]) else ""
 
 
 class MixpanelProvider:
@@ -77,11 +81,21 @@ class MixpanelProvider:
         stored = self._stored(cookies)
         distinct, device, user = (_identity(stored, key) for key in ("distinct_id", "$device_id", "$user_id"))
         anonymous = DEVICE + device if device else None
-        if user is None and distinct and distinct not in (device, anonymous) and device:
+        if user is None and distinct and self._is_user(distinct, device):
             user = distinct
-        if user is None:
-            anonymous = distinct or anonymous
+        if user is None and distinct and not self._derives(distinct, device):
+            anonymous = distinct
         return Visitor(anonymous, user)
+
+    def _is_user(self, distinct: str, device: str | None) -> bool:
+        """Whether a ``distinct_id`` without a ``$user_id`` beside it is a user all the same."""
+        if distinct == device or distinct.startswith(DEVICE):
+            return False
+        return device is not None or self.kind(distinct) is Kind.NAMED
+
+    def _derives(self, distinct: str, device: str | None) -> bool:
+        """Whether the vendor makes ``$device:`` and the device of a bare one (simplified merge)."""
+        return self._id_merge == "simplified" and distinct == device
 
     def inbound(self, pairs: Pairs) -> Inbound:
         if not pairs:
@@ -93,13 +107,22 @@ class MixpanelProvider:
     def decide(self, policy: Policy, visitor: Visitor, k: str, evidence: Evidence) -> Decision:
         # The vendor's identify refuses a device, so "as identify does" has no meaning for
         # one: a seeded cookie takes it.
-        if kind(k) is Kind.ANONYMOUS and policy == "exact":
+        if policy == "exact" and k.startswith(DEVICE):
             policy, evidence = "guarded", Evidence.YES
-        decision = decide(policy, visitor, k, kind(k), evidence)
+        decision = decide(policy, visitor, k, self.kind(k), evidence)
         if decision.visitor.anonymous == decision.visitor.named == k:
             # Unlike km_ai, the device stays itself when another name is switched to.
             return replace(decision, visitor=replace(decision.visitor, anonymous=visitor.anonymous))
         return decision
+
+    def kind(self, identity: str) -> Kind:
+        """A ``distinct_id`` says itself whether it is a device, but for old SDKs' in an original merge.
+
+        There the bare ID is the person's, and may be a device's or a user's: taken for a
+        device, it joins nobody without evidence.
+        """
+        bare = self._id_merge == "original" and _BARE_DEVICE.fullmatch(identity)
+        return Kind.ANONYMOUS if bare or identity.startswith(DEVICE) else Kind.NAMED
 
     def mint(self, randomness: Randomness) -> Visitor:
         return Visitor(anonymous=DEVICE + _device(randomness))
@@ -111,11 +134,14 @@ class MixpanelProvider:
             return []
         # The SDK makes no device of its own where it finds a distinct_id, so both are given.
         stored = {**self._stored(cookies), "distinct_id": after.identity}
-        if after.anonymous and after.anonymous.startswith(DEVICE):
+        if after.anonymous:
             stored["$device_id"] = after.anonymous.removeprefix(DEVICE)
-        stored.setdefault("$device_id", _device(randomness))
+        elif _identity(stored, "$device_id") is None:
+            stored["$device_id"] = _device(randomness)
         if after.named:
             stored["$user_id"] = after.named
+        else:
+            stored.pop("$user_id", None)
         made = SetCookie(self._cookie, json.dumps(stored, separators=(",", ":")), ONE_YEAR, self.scope(host))
         fits = len(self._cookie) + len(cookie.encode(made.value)) <= MAX_COOKIE
         return [made] if fits else []
@@ -162,15 +188,15 @@ class MixpanelProvider:
         """The SDK's super properties; empty where it would start anew (no JSON object)."""
         text = cookie.decode(cookies.get(self._cookie, b"")) or "{}"
         try:
-            stored = json.loads(text)
+            stored = json.loads(text, parse_constant=_refuse)
         except (ValueError, RecursionError):
             return {}
         return stored if isinstance(stored, dict) else {}
 
 
-def kind(identity: str) -> Kind:
-    """A ``distinct_id`` says itself whether it is a device."""
-    return Kind.ANONYMOUS if identity.startswith(DEVICE) else Kind.NAMED
+def _refuse(constant: str) -> None:
+    """``NaN`` and ``Infinity`` are Python's, not JSON's (RFC 8259 §6): the SDK could not read them back."""
+    raise ValueError(constant)
 
 
 def _device(randomness: Randomness) -> str:
@@ -180,4 +206,7 @@ def _device(randomness: Randomness) -> str:
 
 def _identity(stored: dict[str, Any], key: str) -> str | None:
     value = stored.get(key)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # identify(12345) is kept as the number.
+        value = str(value)
     return accepted(value, FORBIDDEN) if isinstance(value, str) else None

@@ -9,23 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from kmproxy.identity.crawlers import is_spider
 from kmproxy.identity.visitor import Evidence
 from kmproxy.messages import Headers, first
 
 
 def is_navigation(method: str, headers: Headers) -> bool:
-    """Whether a person's browser asks for a page of its own: not a frame, asset or script."""
+    """Whether a browser or a crawler asks for a page of its own: not a frame, asset or script."""
     if method not in ("GET", "HEAD"):
         return False
     destination = first(headers, b"sec-fetch-dest")
     if destination:
         return destination == b"document"
-    return b"text/html" in first(headers, b"accept")
+    if first(headers, b"x-requested-with").lower() == b"xmlhttprequest":
+        return False  # a script's request; WebViews give their app's name there
+    accepted = first(headers, b"accept").lower()
+    if accepted in (b"", b"*/*"):
+        # A library that takes anything may be some app's own client, and its URL the app's.
+        return is_spider(first(headers, b"user-agent"))
+    return b"text/html" in accepted
 
 
 def is_prefetch(headers: Headers) -> bool:
     """Whether the browser fetches or renders ahead of a click that may never come."""
-    said = (first(headers, name) for name in (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"))
+    said = (first(headers, name).lower() for name in (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"))
     return any(b"prefetch" in value or b"preview" in value for value in said)
 
 

@@ -89,6 +89,9 @@ def refusal(identity: str | None, forbidden: frozenset[str]) -> str | None:
         return "too-long"
     if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in identity):
         return "control-character"
+    if any(0xD800 <= ord(character) < 0xE000 for character in identity):
+        # Half a character: JSON can say it ("\ud800"), UTF-8 can't.
+        return "surrogate"
     return "forbidden" if identity.strip().lower() in forbidden else None
 
 

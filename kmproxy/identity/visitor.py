@@ -143,9 +143,12 @@ def decide(policy: Policy, visitor: Visitor, k: str, kind: Kind, evidence: Evide
 
 
 def _first(rules: Iterable[Rule], state: State, kind: Kind, evidence: Evidence, own: set[str]) -> Rule:
-    for rule in rules:
-        if state not in rule.states or kind not in rule.kinds or evidence not in rule.evidence:
-            continue
-        if rule.own is None or rule.own & own:
-            return rule
-    raise AssertionError("every table ends in rows for every state")
+    """The row that holds; every table ends in one for each state."""
+    return next(
+        rule
+        for rule in rules
+        if state in rule.states
+        and kind in rule.kinds
+        and evidence in rule.evidence
+        and (rule.own is None or rule.own & own)
+    )
