@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from kmproxy import caching
 from kmproxy.identity.cookies import Cookies
@@ -160,6 +161,7 @@ def for_upstream(arrival: Arrival, *, navigation: bool) -> Headers:
     return headers
 
 
+@lru_cache(maxsize=1024)
 def _claims_identity(name: bytes) -> bool:
     # Many servers make one variable of X-KM-Identity and X_KM_Identity.
     return name.lower().replace(b"_", b"-") in IDENTITY_HEADERS

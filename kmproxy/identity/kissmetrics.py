@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from functools import lru_cache
 from urllib.parse import quote
 
 from kmproxy.identity import cookies as cookie
@@ -53,12 +54,7 @@ class KissmetricsProvider:
         return registrable_domain(host) or ""
 
     def read(self, cookies: Cookies) -> Visitor:
-        named = _identity(cookies, "km_ni")
-        if named is None and _is_somebody(cookies.get("km_ni", b"")):
-            # A name we can't use is a name all the same: the anonymous ID beside it belongs to
-            # that person already and must not be aliased with another.
-            return NOBODY
-        return Visitor(anonymous=_identity(cookies, "km_ai"), named=named)
+        return _visitor(cookies.get("km_ai", b""), cookies.get("km_ni", b""))
 
     def inbound(self, pairs: Pairs) -> Inbound:
         said = {_canonical(name): value for name, value in pairs}
@@ -157,6 +153,15 @@ def _is_somebody(raw: bytes) -> bool:
     return value is None or bool(value.strip() and value.lower() not in NOBODY_WORDS)
 
 
-def _identity(cookies: Cookies, name: str) -> str | None:
-    raw = cookies.get(name)
-    return accepted(cookie.decode(raw), FORBIDDEN) if raw else None
+@lru_cache(maxsize=4096)
+def _visitor(km_ai: bytes, km_ni: bytes) -> Visitor:
+    named = _identity(km_ni)
+    if named is None and _is_somebody(km_ni):
+        # A name we can't use is a name all the same: the anonymous ID beside it belongs to
+        # that person already and must not be aliased with another.
+        return NOBODY
+    return Visitor(anonymous=_identity(km_ai), named=named)
+
+
+def _identity(raw: bytes) -> str | None:
+    return accepted(cookie.decode(raw), FORBIDDEN)

@@ -11,6 +11,7 @@ import re
 import uuid
 from base64 import b64encode
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -70,6 +71,7 @@ class MixpanelProvider:
         self._endpoint = endpoint.rstrip("/")
         self._id_merge = id_merge
         self._cookie = f"mp_{token}_mixpanel"
+        self._visitor = lru_cache(maxsize=4096)(self._read)
 
     def owns(self, parameter: str, *, events: bool) -> bool:
         return parameter == self.parameter
@@ -78,7 +80,10 @@ class MixpanelProvider:
         return sdk_domain(host)
 
     def read(self, cookies: Cookies) -> Visitor:
-        stored = self._stored(cookies)
+        return self._visitor(cookies.get(self._cookie, b""))
+
+    def _read(self, raw: bytes) -> Visitor:
+        stored = _properties(raw)
         distinct, device, user = (_identity(stored, key) for key in ("distinct_id", "$device_id", "$user_id"))
         anonymous = DEVICE + device if device else None
         if user is None and distinct and self._is_user(distinct, device):
@@ -133,7 +138,7 @@ class MixpanelProvider:
         if after == before or after.identity is None:
             return []
         # The SDK makes no device of its own where it finds a distinct_id, so both are given.
-        stored = {**self._stored(cookies), "distinct_id": after.identity}
+        stored = {**_properties(cookies.get(self._cookie, b"")), "distinct_id": after.identity}
         if after.anonymous:
             stored["$device_id"] = after.anonymous.removeprefix(DEVICE)
         elif _identity(stored, "$device_id") is None:
@@ -184,14 +189,14 @@ class MixpanelProvider:
         headers = (("Content-Type", "application/json"),)
         return TrackingCall(self.name, person, "POST", self._endpoint + path, headers, body)
 
-    def _stored(self, cookies: Cookies) -> dict[str, Any]:
-        """The SDK's super properties; empty where it would start anew (no JSON object)."""
-        text = cookie.decode(cookies.get(self._cookie, b"")) or "{}"
-        try:
-            stored = json.loads(text, parse_constant=_refuse)
-        except (ValueError, RecursionError):
-            return {}
-        return stored if isinstance(stored, dict) else {}
+
+def _properties(raw: bytes) -> dict[str, Any]:
+    """The SDK's super properties; empty where it would start anew (no JSON object)."""
+    try:
+        stored = json.loads(cookie.decode(raw) or "{}", parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return {}
+    return stored if isinstance(stored, dict) else {}
 
 
 def _refuse(constant: str) -> None:

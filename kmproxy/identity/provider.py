@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,6 +16,9 @@ Randomness = Callable[[int], bytes]
 
 Pairs = Sequence[tuple[str, str | None]]
 """Query parameters, decoded, in order; None for a value that can't be decoded."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 MAX_LENGTH = 255
 """Characters in an identity or an event name; both vendors refuse more."""
@@ -87,9 +91,9 @@ def refusal(identity: str | None, forbidden: frozenset[str]) -> str | None:
         return "empty"
     if len(identity) > MAX_LENGTH:
         return "too-long"
-    if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in identity):
+    if _CONTROL.search(identity):
         return "control-character"
-    if any(0xD800 <= ord(character) < 0xE000 for character in identity):
+    if _SURROGATE.search(identity):
         # Half a character: JSON can say it ("\ud800"), UTF-8 can't.
         return "surrogate"
     return "forbidden" if identity.strip().lower() in forbidden else None
