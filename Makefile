@@ -1,0 +1,46 @@
+# Everything sets itself up: a virtual environment in .venv, and what the tests need from
+# Debian and npm (as root, or say what is missing).
+
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint clean
+
+help:  ## This list
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/installed  ## Walk one visitor over two demo sites; on a terminal, then try it in a browser
+	$(BIN)/kmproxy demo --check
+	@if [ -t 0 ] && [ -t 1 ]; then $(BIN)/kmproxy demo; fi
+
+test: .venv/developed  ## All tests, in parallel, with branch coverage
+	tests/tools/install
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term
+
+lint: .venv/developed  ## ruff, mypy --strict, the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:  ## Remove what the targets above made
+	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/browser/node_modules
+
+# A Debian python3 may lack venv: then it is installed, or named.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "kmproxy needs Python 3.11 or newer; say which with make PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || tests/tools/install-debian python3-venv
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml
+	@echo "installing kmproxy and what it runs on into .venv"
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/developed: .venv/bin/python pyproject.toml
+	@echo "installing kmproxy and the tools of its tests into .venv"
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/installed
