@@ -6,6 +6,7 @@ splice into its bytes, and the result is read again to prove that only the query
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,9 @@ from kmproxy.links.query import component
 
 # Stripped from both ends before a URL is parsed (WHATWG URL §4.4).
 _C0_AND_SPACE = "".join(map(chr, range(0x21)))
+# Dropped anywhere in it, before all else (ibidem).
+_DROPPED = str.maketrans("", "", "\t\n\r")
+_BARE_HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*+:[/\\]*+|[/\\]{2,}+)[^/\\]*+")
 _PROBE = "kmproxy=%2B"
 
 
@@ -55,7 +59,9 @@ def find_slot(raw: bytes, base: str, leads: Leads, owns: Owns, *, in_html: bool)
     that are not UTF-8 are taken as Latin-1, which changes no ASCII byte's place.
     """
     source = _text(raw)
-    value, places = entities.decode(source) if in_html and "&" in source else (source, None)
+    # A NUL in an attribute is U+FFFD (HTML §13.2.5.36 to 38), which no browser trims from a URL.
+    shown = source.replace("\0", "\ufffd") if in_html else source
+    value, places = entities.decode(shown) if in_html and "&" in shown else (shown, None)
     before = _parse(value, base)
     if before is None:
         return Skip.UNREADABLE
@@ -64,7 +70,7 @@ def find_slot(raw: bytes, base: str, leads: Leads, owns: Owns, *, in_html: bool)
     if refusal := leads(before.hostname):
         return refusal
     end = _end_of_query(value)
-    if _is_tagged(value[:end], owns):
+    if _is_tagged(before.search, owns):
         return Skip.TAGGED
     lead = _lead(value[:end], "&amp;" if in_html else "&")
     if lead == "" and places is not None and not _literal(source, places[end]):
@@ -101,27 +107,21 @@ def _end_of_query(value: str) -> int:
     return mark if mark >= 0 else len(value.rstrip(_C0_AND_SPACE))
 
 
-def _is_tagged(value: str, owns: Owns) -> bool:
-    query = value.partition("?")[2]
-    names = (component(pair.partition("=")[0].encode()) for pair in query.split("&"))
+def _is_tagged(search: str, owns: Owns) -> bool:
+    names = (component(pair.partition("=")[0].encode()) for pair in search[1:].split("&"))
     return any(name is not None and owns(name) for name in names)
 
 
 def _lead(value: str, separator: str) -> str:
-    if "?" in value:
-        return "" if value.endswith(("?", "&")) else separator
-    return "?" if _has_path(value) else "/?"
+    path, question, query = value.partition("?")
+    if question:
+        return separator if query and not query.endswith("&") else ""
+    return "?" if _has_path(path) else "/?"
 
 
 def _has_path(value: str) -> bool:
     """Whether something follows the authority: a query right after the host confuses some readers."""
-    scheme, colon, rest = value.strip(_C0_AND_SPACE).partition(":")
-    if not colon or "/" in scheme or "\\" in scheme:
-        rest = value.lstrip(_C0_AND_SPACE)
-        if rest[:1] not in ("/", "\\") or rest[1:2] not in ("/", "\\"):
-            return True
-    authority = rest.lstrip("/\\")
-    return "/" in authority or "\\" in authority
+    return not _BARE_HOST.fullmatch(value.strip(_C0_AND_SPACE).translate(_DROPPED))
 
 
 def _literal(source: str, offset: int) -> bool:
@@ -131,7 +131,10 @@ def _literal(source: str, offset: int) -> bool:
 
 def _only_the_query_grew(before: URL, after: URL) -> bool:
     search = before.search or "?"
-    if after.search not in (search + _PROBE, search + "&" + _PROBE):
+    grown = {search + "&" + _PROBE}
+    if search == "?" or search.endswith("&"):
+        grown.add(search + _PROBE)
+    if after.search not in grown:
         return False
     return _without_query(before) == _without_query(after)
 

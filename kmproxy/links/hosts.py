@@ -40,6 +40,6 @@ def bare_host(authority: str) -> str:
     'shop.acme.example'
     """
     host, colon, port = authority.lower().rpartition(":")
-    if not colon or (port and not port.isdigit()):
+    if not colon or (port and not (port.isascii() and port.isdigit())):
         host = authority.lower()
     return host.removesuffix(".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 
@@ -46,6 +47,7 @@ def strip(target: bytes, unwanted: Callable[[str], bool]) -> bytes:
     return (path + b"?" + b"&".join(kept) if kept else path) + fragment
 
 
+@lru_cache(maxsize=4096)
 def encode(value: str) -> str:
     """Percent-encoded once; only RFC 3986 §2.3 unreserved characters stay."""
     return quote(value, safe="")

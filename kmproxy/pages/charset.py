@@ -9,9 +9,12 @@ _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([^\s\"';]+)", re.IGNORECASE)
 # Encodings in which an ASCII byte may be part of something else (WHATWG Encoding §4):
 # the UTF-16s, the ones that switch by escape sequences, and what the standard replaces.
 _NOT_ASCII = re.compile(
-    rb"utf-?(?:16|32|7)|ucs|unicode(?:fe?ff[ef])|iso-?10646|(?:cs)?iso-?2022|hz-gb|utf-?1$"
+    rb"utf-?(?:16|32|7)|ucs|(?:cs)?unicode(?:$|f[ef]f)|iso-?10646|(?:cs)?iso-?2022|hz-gb"
+    rb"|utf-?1$|replacement$"
 )
 _UTF16_MARKS = (b"\xfe\xff", b"\xff\xfe")
+HALF_MARKS = (b"\xfe", b"\xff")
+"""A page's first byte that may become such a mark with the second."""
 
 
 def declared(content_type: bytes) -> bytes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Protocol
 
 import brotli
@@ -12,6 +15,13 @@ from kmproxy.errors import KmproxyError
 
 # The package's stubs give an instance where there is a class.
 _NOT_DEFLATED: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
+
+_GZIP = b"\x1f\x8b\x08"
+_SIMPLE_FLAGS = frozenset({b"\x00", b"\x01", b"\x04", b"\x08", b"\x10"})
+"""FLG of a gzip header with at most one optional field, and no checksum of its own."""
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE = b"\x2a\x4d\x18"
+"""A skippable frame's magic number, after its first byte (RFC 8878 §3.1.2)."""
 
 GZIP_WBITS = 31
 ZLIB_WBITS = 15
@@ -50,39 +60,89 @@ class Plain:
         return b""
 
 
-class Inflate:
-    """gzip with any number of members, zlib, or (some servers' ``deflate``) raw deflate."""
+class _Stream(Protocol):
+    @property
+    def eof(self) -> bool: ...
 
-    def __init__(self, *, is_gzip: bool) -> None:
-        self._is_gzip = is_gzip
-        self._stream = isal_zlib.decompressobj(GZIP_WBITS) if is_gzip else None
-        self._begun = False
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+class _Members(ABC):
+    """A body made of members, one after another, and of what trails, which browsers ignore."""
+
+    def __init__(self) -> None:
+        self._stream: _Stream | None = None
+        self._count = 0
+        self._head = b""
+        """What has come of a member that can't be opened yet."""
+        self._is_over = False
 
     def write(self, data: bytes) -> bytes:
-        try:
-            return b"".join(self._members(data))
-        except _NOT_DEFLATED as error:
-            raise CodingError("not deflated") from error
-
-    def _members(self, data: bytes) -> list[bytes]:
         parts = []
-        while data:
-            if self._stream is None:
-                # CM = 8 in the first nibble is zlib's (RFC 1950 §2.2); raw deflate can't begin so.
-                self._stream = isal_zlib.decompressobj(ZLIB_WBITS if data[0] & 0x0F == 8 else RAW_WBITS)
-            if self._stream.eof:
-                if not self._is_gzip or data[:1] != b"\x1f":
-                    break  # browsers ignore what trails
-                self._stream = isal_zlib.decompressobj(GZIP_WBITS)
-            self._begun = True
-            parts.append(self._stream.decompress(data))
-            data = self._stream.unused_data
-        return parts
+        data, self._head = self._head + data, b""
+        while data and (stream := self._stream or self._begin(data)):
+            parts.append(_decompress(stream, data))
+            data, self._stream = (stream.unused_data, None) if stream.eof else (b"", stream)
+        return b"".join(parts)
 
     def finish(self) -> bytes:
-        if self._begun and self._stream is not None and not self._stream.eof:
+        if self._stream is not None or self._head:
             raise CodingError("cut short")
         return b""
+
+    def _begin(self, data: bytes) -> _Stream | None:
+        if self._is_over:
+            return None
+        is_member = self._is_member(data)
+        if is_member is None:
+            self._head = data
+            return None
+        # A body that doesn't begin as it claims is opened all the same, to fail.
+        self._is_over = not is_member and self._count > 0
+        self._count += 1
+        return None if self._is_over else self._open(data)
+
+    @abstractmethod
+    def _is_member(self, data: bytes) -> bool | None:
+        """Whether ``data`` begins a member; None where more of it must come first."""
+
+    @abstractmethod
+    def _open(self, data: bytes) -> _Stream:
+        """A decoder for the member that ``data`` begins."""
+
+
+def _decompress(stream: _Stream, data: bytes) -> bytes:
+    try:
+        return stream.decompress(data)
+    except (_NOT_DEFLATED, zlib.error, zstandard.ZstdError) as error:
+        raise CodingError("not what Content-Encoding says") from error
+
+
+class Gunzip(_Members):
+    """gzip with any number of members (RFC 1952 §2.2)."""
+
+    def _is_member(self, data: bytes) -> bool | None:
+        # One byte more than the mark: the flags decide who opens it.
+        return None if len(data) < 4 and _GZIP.startswith(data[:3]) else data.startswith(_GZIP)
+
+    def _open(self, data: bytes) -> _Stream:
+        # ISA-L loses its place in a header of several fields that comes in pieces.
+        simple = data[3:4] in _SIMPLE_FLAGS
+        return isal_zlib.decompressobj(GZIP_WBITS) if simple else zlib.decompressobj(GZIP_WBITS)
+
+
+class Inflate(_Members):
+    """zlib, or (some servers' ``deflate``) raw deflate."""
+
+    def _is_member(self, data: bytes) -> bool | None:
+        return self._count == 0
+
+    def _open(self, data: bytes) -> _Stream:
+        # CM = 8 in the first nibble is zlib's (RFC 1950 §2.2); raw deflate doesn't begin so.
+        return isal_zlib.decompressobj(ZLIB_WBITS if data[0] & 0x0F == 8 else RAW_WBITS)
 
 
 class Deflate:
@@ -108,14 +168,21 @@ class BrotliDecoder:
         self._begun = False
 
     def write(self, data: bytes) -> bytes:
-        if self._stream.is_finished():
+        if not data or self._stream.is_finished():
             return b""
-        self._begun = self._begun or bool(data)
+        self._begun = True
         try:
-            decoded: bytes = self._stream.process(data)
+            return b"".join(self._drain(data))
         except brotli.error as error:
             raise CodingError("not brotli") from error
-        return decoded
+
+    def _drain(self, data: bytes) -> Iterator[bytes]:
+        # The library gives about 32 KB at a time while no more input has come.
+        while part := self._stream.process(data):
+            yield part
+            if self._stream.is_finished():
+                return
+            data = b""
 
     def finish(self) -> bytes:
         if self._begun and not self._stream.is_finished():
@@ -138,26 +205,15 @@ class BrotliEncoder:
         return rest
 
 
-class ZstdDecoder:
-    """zstd; windows up to 8 MB, as RFC 9659 §3 bounds them for the Web."""
+class ZstdDecoder(_Members):
+    """zstd with any number of frames; windows up to 8 MB, as RFC 9659 §3 bounds them for the Web."""
 
-    def __init__(self) -> None:
-        self._stream = zstandard.ZstdDecompressor(max_window_size=1 << 23).decompressobj()
-        self._begun = False
+    def _is_member(self, data: bytes) -> bool | None:
+        expected = bytes([data[0]]) + _SKIPPABLE if data[0] & 0xF0 == 0x50 else _ZSTD
+        return data.startswith(expected) or (None if expected.startswith(data) else False)
 
-    def write(self, data: bytes) -> bytes:
-        if self._stream.eof:
-            return b""
-        self._begun = self._begun or bool(data)
-        try:
-            return self._stream.decompress(data)
-        except zstandard.ZstdError as error:
-            raise CodingError("not zstd") from error
-
-    def finish(self) -> bytes:
-        if self._begun and not self._stream.eof:
-            raise CodingError("cut short")
-        return b""
+    def _open(self, data: bytes) -> _Stream:
+        return zstandard.ZstdDecompressor(max_window_size=1 << 23).decompressobj()
 
 
 class ZstdEncoder:
@@ -179,8 +235,10 @@ SUPPORTED = frozenset({b"", b"identity", b"gzip", b"x-gzip", b"deflate", b"br", 
 
 def decoder(coding: bytes) -> Decoder:
     """A decoder for one of ``SUPPORTED``."""
-    if coding in (b"gzip", b"x-gzip", b"deflate"):
-        return Inflate(is_gzip=coding != b"deflate")
+    if coding in (b"gzip", b"x-gzip"):
+        return Gunzip()
+    if coding == b"deflate":
+        return Inflate()
     if coding == b"br":
         return BrotliDecoder()
     return ZstdDecoder() if coding == b"zstd" else Plain()

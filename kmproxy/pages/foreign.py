@@ -7,6 +7,8 @@ integration points back into HTML, and the start tags that break out.
 
 from __future__ import annotations
 
+from kmproxy.pages.syntax import Attributes
+
 ROOTS = frozenset({b"svg", b"math"})
 INTEGRATION_POINTS = {
     b"svg": frozenset({b"foreignobject", b"desc", b"title"}),
@@ -16,7 +18,16 @@ BREAKOUT = frozenset(
     b"b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing "
     b"menu meta nobr ol p pre ruby s small span strong strike sub sup table tt u ul var".split()
 )
-NAMES = ROOTS | BREAKOUT | frozenset().union(*INTEGRATION_POINTS.values()) | {b"font"}
+_DEEPEST = 64
+"""Roots and integration points followed into each other: unbounded, end tags would cost the square of a page."""
+_FONT = frozenset({b"color", b"face", b"size"})
+_PAGES = frozenset({b"text/html", b"application/xhtml+xml"})
+HTML_ONLY = BREAKOUT | frozenset(
+    b"address article aside button caption details fieldset figcaption figure footer form header html label "
+    b"main nav option section select summary tbody td tfoot th thead tr".split()
+)
+"""Elements whose end tag in foreign content is one around it, which ends with them."""
+NAMES = ROOTS | HTML_ONLY | frozenset().union(*INTEGRATION_POINTS.values()) | {b"a", b"font"}
 """Names of the tags that must be shown to ``start`` and ``end``."""
 
 
@@ -24,35 +35,58 @@ class ForeignContent:
     """The open roots and integration points, innermost last."""
 
     def __init__(self) -> None:
-        self._open: list[bytes] = []
+        self._open: list[tuple[bytes, bytes]] = []
+        """Their names, and whose content is in them: a root's, or ``b""`` for HTML."""
+        self._links = 0
+        """Foreign ``<a>`` that are open, for there may be one around, too."""
 
     @property
     def active(self) -> bool:
         """Whether the current node is a foreign element."""
-        return bool(self._open) and self._open[-1] in ROOTS
+        return bool(self._open) and self._open[-1][1] != b""
 
     @property
     def entered(self) -> bool:
         """Whether there is any foreign element around."""
         return bool(self._open)
 
-    def start(self, name: bytes, *, self_closing: bool, breaks_font: bool = False) -> None:
-        """A start tag; ``breaks_font``: a ``font`` with color, face or size."""
-        if not self.active:
-            if name in ROOTS and not self_closing:
-                self._open.append(name)
+    def start(self, name: bytes, attributes: Attributes, *, self_closing: bool) -> None:
+        """A start tag."""
+        if self.active and (name in BREAKOUT or (name == b"font" and not _FONT.isdisjoint(attributes))):
+            self._leave()
+        elif self_closing:
             return
-        if name in BREAKOUT or (name == b"font" and breaks_font):
-            while self.active:
-                self._open.pop()
-        elif (name in ROOTS or name in INTEGRATION_POINTS[self._open[-1]]) and not self_closing:
-            self._open.append(name)
+        elif name in ROOTS:
+            # <svg> in MathML is MathML's, and the reverse.
+            self._push(name, self._open[-1][1] if self.active else name)
+        elif self.active and self._leads_back(name, attributes):
+            self._push(name, b"")
+        elif self.active and name == b"a":
+            self._links += 1
 
     def end(self, name: bytes) -> None:
         """An end tag: closes the innermost of its name and what is open inside."""
-        if self.active and name in (b"p", b"br"):
-            while self.active:
-                self._open.pop()
-        elif name in self._open:
-            while self._open.pop() != name:
+        if self.active and name == b"a" and self._links:
+            self._links -= 1
+        elif self.active and (name == b"a" or name in HTML_ONLY):
+            self._leave()
+        elif any(name == opened for opened, _ in self._open):
+            self._links = 0
+            while self._open.pop()[0] != name:
                 pass
+
+    def _leave(self) -> None:
+        """Back to the innermost HTML."""
+        self._links = 0
+        while self.active:
+            self._open.pop()
+
+    def _push(self, name: bytes, content: bytes) -> None:
+        if len(self._open) < _DEEPEST:
+            self._open.append((name, content))
+
+    def _leads_back(self, name: bytes, attributes: Attributes) -> bool:
+        """Whether an element is a way back into HTML (§13.2.6)."""
+        if name not in INTEGRATION_POINTS[self._open[-1][1]]:
+            return False
+        return name != b"annotation-xml" or attributes.get(b"encoding", (b"", 0))[0].lower() in _PAGES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kmproxy.pages.charset import begins_in_utf16
+from kmproxy.pages.charset import HALF_MARKS, begins_in_utf16
 from kmproxy.pages.codings import CodingError, decoder, encoder
 from kmproxy.pages.scanner import Scanner
 
@@ -20,7 +20,9 @@ class PageRewriter:
         self._scanner = scanner
         self._text = text
         self._raw: list[bytes] | None = []
-        """What came before the first decoded byte; None from then on."""
+        """What came in before anything was let out; None from then on."""
+        self._first = b""
+        """A decoded first byte that may be half a byte order mark."""
         self._passing = False
         self.left_alone = ""
         """Why the page was let by as it came, if it was."""
@@ -45,24 +47,47 @@ class PageRewriter:
             plain = self._decoder.write(data)
         except CodingError:
             return self._give_up("wrong-coding")
-        if not plain:
+        if self._raw is None:
+            return self._fill(plain)
+        self._first += plain
+        if not self._first or self._first in HALF_MARKS:
             return b""
-        if self._raw is not None and begins_in_utf16(plain):
+        if begins_in_utf16(self._first):
             return self._give_up("charset")
         self._raw = None
-        filled = self._text.join(self._scanner.feed(plain))
-        return self._encoder.write(filled) if filled else b""
+        return self._fill(self._first)
 
     def finish(self) -> bytes:
         """The rest. Raises CodingError where the body was cut short: it must not look whole."""
+        if self._passing or (self._raw is not None and not any(self._raw)):
+            return b""
+        try:
+            rest = self._decoder.finish()
+        except CodingError:
+            return self._give_up("wrong-coding")
+        if self._raw is not None:
+            rest = self._first + rest
+        return self._fill(rest) + self._last() + self._encoder.finish()
+
+    def salvage(self) -> bytes:
+        """What is held back, for a body that breaks off; it does not end the encoded stream.
+
+        To be let out before the connection is cut, after ``write`` or ``finish`` raised, or
+        where the upstream went away.
+        """
         if self._passing:
             return b""
-        if self._raw is not None and not any(self._raw):
-            return b""
-        rest = self._decoder.finish()
-        filled = self._text.join(self._scanner.feed(rest)) if rest else b""
-        filled += self._text.join(self._scanner.finish())
-        return (self._encoder.write(filled) if filled else b"") + self._encoder.finish()
+        return self._last() if self._raw is None else self._give_up("broken-off")
+
+    def _fill(self, plain: bytes) -> bytes:
+        return self._encoded(self._scanner.feed(plain)) if plain else b""
+
+    def _last(self) -> bytes:
+        return self._encoded(self._scanner.finish())
+
+    def _encoded(self, pieces: list[bytes]) -> bytes:
+        filled = self._text.join(pieces)
+        return self._encoder.write(filled) if filled else b""
 
     def _give_up(self, reason: str) -> bytes:
         if self._raw is None:

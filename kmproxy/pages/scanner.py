@@ -122,7 +122,7 @@ class Scanner:
         if match[1]:
             self._foreign.end(match[2].lower())
         else:
-            self._start_tag(match[2].lower(), match[3], match.start(3), b"/" in match[4])
+            self._start_tag(match[2].lower(), match[3], match.start(3), match[4].endswith(b"/"))
         return self._enter(self._mode, match.end())
 
     def _markup_declaration(self, position: int) -> int:
@@ -134,7 +134,8 @@ class Scanner:
             if head[4:5] == b">" or head[4:6] == b"->":
                 return self._enter(self._data, self._buffer.index(b">", position) + 1)
             return self._enter(self._until(syntax.COMMENT_END, 3), position + 4)
-        if head == b"<![CDATA[" and self._foreign.active:
+        # Also right inside an integration point, itself foreign; whether HTML is open there isn't known.
+        if head == b"<![CDATA[" and self._foreign.entered:
             return self._enter(self._until(syntax.CDATA_END, 2), position + 9)
         if head[1:2] in (b"!", b"?") or (head[1:2] == b"/" and not head[2:3].isalpha()):
             return self._enter(self._until(syntax.BOGUS_END, 0), position + 2)
@@ -188,9 +189,8 @@ class Scanner:
     def _start_tag(self, name: bytes, raw: bytes, offset: int, self_closing: bool) -> None:
         if name in self._elements:
             self._link(syntax.attributes(raw, offset))
-        elif self._foreign.active or name in ROOTS:
-            fonts = name == b"font" and bool({b"color", b"face", b"size"} & syntax.attributes(raw, 0).keys())
-            self._foreign.start(name, self_closing=self_closing, breaks_font=fonts)
+        if self._foreign.active or name in ROOTS:
+            self._foreign.start(name, syntax.attributes(raw, 0), self_closing=self_closing)
         elif name == b"base":
             self._set_base(syntax.attributes(raw, offset))
         elif name == b"script":
@@ -200,19 +200,19 @@ class Scanner:
         elif name in syntax.RAW_TEXT:
             self._mode = self._raw_text(name)
 
-    def _set_base(self, attributes: dict[bytes, tuple[bytes, int]]) -> None:
+    def _set_base(self, attributes: syntax.Attributes) -> None:
         if b"href" in attributes and not self._base_is_set:
             self._base = self._resolve_base(attributes[b"href"][0], self._base)
             self._base_is_set = True
 
-    def _link(self, attributes: dict[bytes, tuple[bytes, int]]) -> None:
+    def _link(self, attributes: syntax.Attributes) -> None:
         if b"href" not in attributes:
             return
         if attributes.get(b"data-kmproxy", (b"", 0))[0].lower() == b"off":
             self.skipped["opted-out"] += 1
             return
         raw, offset = attributes[b"href"]
-        slot = self._find_slot(raw, self._base)
+        slot = Skip.UNSURE if offset == syntax.NOWHERE else self._find_slot(raw, self._base)
         if isinstance(slot, Skip):
             self.skipped[slot.value] += 1
             return

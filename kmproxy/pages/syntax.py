@@ -26,9 +26,15 @@ TAG = re.compile(rb"<(/?+)(" + _NAME + rb")((?:" + _ATTRIBUTE + rb")*+)([\t\n\f\
 ATTRIBUTE = re.compile(
     rb"[\t\n\f\r /]*+([^\t\n\f\r />][^\t\n\f\r />=]*+)"
     rb"(?:" + _SPACE + rb"*+=" + _SPACE + rb"*+"
-    rb"(?:\"([^\"]*+)\"|'([^']*+)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*+)|(?=>)))?+"
+    rb"(?:\"([^\"]*+)\"|'([^']*+)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*+)|\Z))?+"
 )
 """One attribute of a whole tag: name, then the value in one of three groups."""
+
+Attributes = dict[bytes, tuple[bytes, int]]
+"""Lower-case names to raw values and their places."""
+
+NOWHERE = -1
+"""The place of a value that isn't written: nothing can be put into it."""
 
 COMMENT_END = re.compile(rb"--!?+>")
 CDATA_END = re.compile(rb"\]\]>")
@@ -55,14 +61,14 @@ def raw_text_end(name: bytes) -> re.Pattern[bytes]:
     return re.compile(rb"</" + re.escape(name) + rb"(?=[\t\n\f\r />])", re.IGNORECASE)
 
 
-def attributes(raw: bytes, offset: int) -> dict[bytes, tuple[bytes, int]]:
-    """The attributes in ``raw``: lower-case name to raw value and its place, ``offset`` added.
+def attributes(raw: bytes, offset: int) -> Attributes:
+    """The attributes in ``raw``: a tag from behind its name to its ``>``. Places get ``offset`` added.
 
     Of duplicates the first counts (§13.2.5.33).
     """
-    found: dict[bytes, tuple[bytes, int]] = {}
+    found: Attributes = {}
     for match in ATTRIBUTE.finditer(raw):
         group = match.lastindex or 1
-        value = (match[group], offset + match.start(group)) if group > 1 else (b"", offset + match.end())
+        value = (match[group], offset + match.start(group)) if group > 1 else (b"", NOWHERE)
         found.setdefault(match[1].lower(), value)
     return found
