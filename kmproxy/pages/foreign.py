@@ -19,7 +19,7 @@ BREAKOUT = frozenset(
     b"menu meta nobr ol p pre ruby s small span strong strike sub sup table tt u ul var".split()
 )
 _DEEPEST = 64
-"""Roots and integration points followed into each other: unbounded, end tags would cost the square of a page."""
+"""What is nested deeper isn't followed: end tags would cost the square of a page's length."""
 _FONT = frozenset({b"color", b"face", b"size"})
 _PAGES = frozenset({b"text/html", b"application/xhtml+xml"})
 HTML_ONLY = BREAKOUT | frozenset(

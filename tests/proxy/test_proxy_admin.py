@@ -1,0 +1,108 @@
+"""Health, metrics, and what is told of faults of our own."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import aiohttp
+import pytest
+from wire import BROWSER, Upstream, config, proxy, site, split
+
+from kmproxy.engine import Engine
+from kmproxy.errors import OutboxError
+from kmproxy.outbox import SqliteOutbox, Stats
+
+PAGE = b'<a href="http://b.example/">b</a>'
+HTML = b"HTTP/1.1 200 OK\r\nContent-Type: text/html%b\r\nContent-Length: %d\r\n\r\n%b"
+
+
+class _Broken(SqliteOutbox):
+    async def stats(self) -> Stats:
+        raise OutboxError("gone")
+
+
+async def _get(address: str, path: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(address + path) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_an_outbox_that_fails_makes_a_node_unready_but_not_unhealthy(tmp_path: Path) -> None:
+    outbox = _Broken(tmp_path / "own.db")
+    async with proxy(config(tmp_path, site(("a.example", None))), outbox=outbox) as p:
+        admin = p.server.admin_address
+        assert (await _get(admin, "/healthz"))[0] == 200
+        assert await _get(admin, "/readyz") == (503, "the outbox can't be used\n")
+        assert (await _get(admin, "/metrics"))[0] == 503
+
+
+async def test_metrics_count_by_reason_and_hold_no_identity(tmp_path: Path) -> None:
+    async with (
+        Upstream(HTML % (b"", len(PAGE), PAGE)).listening() as upstream,
+        Upstream(HTML % (b"; charset=utf-16", len(PAGE), PAGE)).listening() as odd,
+        proxy(
+            config(
+                tmp_path,
+                site(
+                    ("a.example", upstream.url),
+                    ("b.example", odd.url),
+                    ("down.example", "http://127.0.0.1:9"),
+                ),
+            )
+        ) as p,
+    ):
+        visitor = b"Cookie: km_ni=ann%40acme.example\r\n" + BROWSER
+        for host, target in (
+            ("a.example", "/"),
+            ("b.example", "/"),
+            ("down.example", "/"),
+            ("a.example", "/?kmi=null"),
+        ):
+            await p.get(host, target, visitor)
+        _, text = await _get(p.server.admin_address, "/metrics")
+    for line in (
+        'kmproxy_links_decorated_total{site="acme"} 1.0',
+        'kmproxy_decisions_total{provider="",site="acme",what="left-alone",why="charset"} 1.0',
+        'kmproxy_decisions_total{provider="kissmetrics",site="acme",what="rejected",why="identity-forbidden"} 1.0',
+        'kmproxy_failures_total{kind="ConnectFailed"} 1.0',
+    ):
+        assert line in text
+    assert "ann" not in text
+
+
+async def test_a_fault_of_our_own_tells_the_visitor_nothing_and_the_log_only_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("ann@acme.example")
+
+    monkeypatch.setattr(Engine, "depart", fail)
+    async with (
+        Upstream(HTML % (b"", len(PAGE), PAGE)).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
+    ):
+        with caplog.at_level(logging.ERROR):
+            answer = await p.get("a.example", headers=BROWSER)
+    status, _, body = split(answer)
+    assert status == b"HTTP/1.1 500 Internal Server Error"
+    assert body == b"Internal Server Error.\n"
+    assert "RuntimeError in a request" in caplog.text
+    assert "ann@acme.example" not in caplog.text
+
+
+async def test_no_admin_listener_where_it_is_turned_off(tmp_path: Path) -> None:
+    async with proxy(config(tmp_path, site(("a.example", None)), admin="")) as p:
+        assert p.server.admin_address == ""
+
+
+async def test_a_unix_socket_is_listened_on(tmp_path: Path) -> None:
+    path = tmp_path / "k.sock"
+    settings = config(tmp_path, site(("a.example", None)), listen=["127.0.0.1:0", f"unix:{path}"])
+    async with proxy(settings) as p:
+        assert p.server.addresses[1] == f"unix:{path}"
+        connector = aiohttp.UnixConnector(str(path))
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get("http://other.example/") as answer,
+        ):
+            assert answer.status == 421
