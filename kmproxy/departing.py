@@ -45,7 +45,10 @@ def rewriter(arrival: Arrival, headers: Headers) -> PageRewriter:
     """What the page's body goes through."""
     site, host = arrival.domain.site, arrival.host
     scanner = Scanner(
-        site.elements, arrival.origin, lambda raw, base: site.slot(host, base, raw, True), resolve_base
+        site.elements,
+        arrival.origin,
+        lambda raw, base: site.slot(host, base, raw, in_html=True),
+        resolve_base,
     )
     return PageRewriter(_coding(headers), scanner, arrival.parameters("&amp;"))
 
@@ -65,7 +68,7 @@ def _decorated(arrival: Arrival, status: int, name: bytes, value: bytes, text: b
     if start is None:
         return value
     url = value[start[0] : start[1]]
-    slot = arrival.domain.site.slot(arrival.host, arrival.origin, url, False)
+    slot = arrival.domain.site.slot(arrival.host, arrival.origin, url, in_html=False)
     if isinstance(slot, Skip):
         return value
     place = start[0] + slot.offset

@@ -20,6 +20,10 @@ from kmproxy.links.entities import decode
 from kmproxy.links.hosts import HostMap
 
 
+_REMEMBERED = 1024
+"""Bytes of the longest link whose slot is remembered."""
+
+
 class Domain:
     """One configured host name (or wildcard) of a site."""
 
@@ -44,7 +48,7 @@ class Site:
         self.providers = tuple(_providers(config))
         self.domains = tuple(Domain(self, domain) for domain in config.domain)
         self._hosts = HostMap((domain.host, domain) for domain in self.domains)
-        self.slot = lru_cache(maxsize=16_384)(self._slot)
+        self._remembered_slot = lru_cache(maxsize=16_384)(self._slot)
 
     def owns(self, parameter: str) -> bool:
         """Whether a query parameter carries an identity of this site."""
@@ -63,8 +67,12 @@ class Site:
         scope = provider.scope(page_host)
         return bool(scope) and covers(scope, host)
 
-    def _slot(self, page_host: str, base: str, raw: bytes, in_html: bool) -> Slot | Skip:
+    def slot(self, page_host: str, base: str, raw: bytes, *, in_html: bool) -> Slot | Skip:
         """Where the parameters go in a link's raw bytes; remembered, for pages repeat their links."""
+        find = self._remembered_slot if len(raw) <= _REMEMBERED else self._slot
+        return find(page_host, base, raw, in_html)
+
+    def _slot(self, page_host: str, base: str, raw: bytes, in_html: bool) -> Slot | Skip:
         return find_slot(raw, base, lambda host: self.leads(page_host, host), self.owns, in_html=in_html)
 
 

@@ -10,6 +10,17 @@ import re
 from collections.abc import Iterable
 
 _SPACE = rb"[\t\n\f\r ]"
+
+
+def _all(body: bytes) -> bytes:
+    """``body`` as often as it matches, and never given back.
+
+    Python before 3.11.3 leaves its place within a last, failed attempt (CPython gh-100061); an
+    alternative that always fails brings it back, for each begins where the attempt began.
+    """
+    return rb"(?:" + body + rb"|(?!))*+"
+
+
 _NAME = rb"[A-Za-z][^\t\n\f\r />]*+"
 # §13.2.5.32 to 39. A name may begin with "="; a value may be missing before ">".
 _ATTRIBUTE = (
@@ -18,15 +29,15 @@ _ATTRIBUTE = (
     rb"(?:\"[^\"]*+\"|'[^']*+'|[^\t\n\f\r >\"'][^\t\n\f\r >]*+|(?=>))"
     rb"|(?!" + _SPACE + rb"*+=))"
 )
-_REST_OF_TAG = rb"(?:" + _ATTRIBUTE + rb")*+[\t\n\f\r /]*+>"
+_REST_OF_TAG = _all(_ATTRIBUTE) + rb"[\t\n\f\r /]*+>"
 
-TAG = re.compile(rb"<(/?+)(" + _NAME + rb")((?:" + _ATTRIBUTE + rb")*+)([\t\n\f\r /]*+)>")
+TAG = re.compile(rb"<(/?)(" + _NAME + rb")(" + _all(_ATTRIBUTE) + rb")([\t\n\f\r /]*+)>")
 """A whole tag: slash, name, attributes, what stands before ``>``."""
 
 ATTRIBUTE = re.compile(
     rb"[\t\n\f\r /]*+([^\t\n\f\r />][^\t\n\f\r />=]*+)"
     rb"(?:" + _SPACE + rb"*+=" + _SPACE + rb"*+"
-    rb"(?:\"([^\"]*+)\"|'([^']*+)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*+)|\Z))?+"
+    rb"(?:\"([^\"]*+)\"|'([^']*+)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*+)|\Z))?"
 )
 """One attribute of a whole tag: name, then the value in one of three groups."""
 
@@ -36,10 +47,10 @@ Attributes = dict[bytes, tuple[bytes, int]]
 NOWHERE = -1
 """The place of a value that isn't written: nothing can be put into it."""
 
-COMMENT_END = re.compile(rb"--!?+>")
+COMMENT_END = re.compile(rb"--!?>")
 CDATA_END = re.compile(rb"\]\]>")
 BOGUS_END = re.compile(rb">")
-SCRIPT_MARK = re.compile(rb"<!--|-->|</?+script(?=[\t\n\f\r />])", re.IGNORECASE)
+SCRIPT_MARK = re.compile(rb"<!--|-->|</?script(?=[\t\n\f\r />])", re.IGNORECASE)
 
 RAW_TEXT = frozenset(b"style xmp iframe noembed noframes noscript title textarea".split())
 """Elements whose content is text up to their own end tag (noscript: as with scripts on)."""
@@ -49,11 +60,8 @@ def skipper(names: Iterable[bytes]) -> re.Pattern[bytes]:
     """Matches text and whole tags up to the next thing that matters: a tag of ``names``, any
     ``<!``, ``<?`` or ``</`` without a name, or a tag that is not whole yet."""
     watched = b"|".join(sorted(names))
-    return re.compile(
-        rb"(?:[^<]++|<(?=[^A-Za-z/!?])|</?+(?!(?:" + watched + rb")[\t\n\f\r />])(?=[A-Za-z])"
-        rb"" + _NAME + _REST_OF_TAG + rb")*+",
-        re.IGNORECASE,
-    )
+    unwatched = rb"</?(?!(?:" + watched + rb")[\t\n\f\r />])(?=[A-Za-z])" + _NAME + _REST_OF_TAG
+    return re.compile(_all(rb"[^<]++|<(?=[^A-Za-z/!?])|" + unwatched), re.IGNORECASE)
 
 
 def raw_text_end(name: bytes) -> re.Pattern[bytes]:

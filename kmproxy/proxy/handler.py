@@ -131,6 +131,8 @@ class ProxyHandler:
                 self._observer.page_done(arrival, departure.rewriter)
         except (UpstreamError, CodingError) as error:
             self._observer.failed(f"broken-body-{type(error).__name__}")
+            if departure.rewriter:
+                await response.write(departure.rewriter.salvage())
             response.break_off(message)
         return response
 

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from wire import BROWSER, Script, Upstream, config, proxy, read_request, site, split
+from wire import BROWSER, Script, Upstream, config, proxy, read_request, site, split, unchunked
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -112,6 +112,17 @@ async def test_a_compressed_page_cut_short_is_never_told_as_whole(tmp_path: Path
         answer = await p.get("a.example", headers=b"Cookie: km_ni=bob\r\n" + BROWSER)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert not answer.endswith(b"0\r\n\r\n")
+
+
+async def test_what_was_held_back_of_a_page_that_breaks_off_is_not_lost(tmp_path: Path) -> None:
+    page = b'<p>half <a href="http://b.exam'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 999\r\n\r\n"
+    async with (
+        Upstream(_says(head + page)).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url), ("b.example", None)))) as p,
+    ):
+        answer = await p.get("a.example", headers=b"Cookie: km_ni=bob\r\n" + BROWSER)
+    assert unchunked(split(answer)[2], broken_off=True) == page
 
 
 @pytest.mark.parametrize(

@@ -142,13 +142,15 @@ def split(response: bytes) -> tuple[bytes, list[bytes], bytes]:
     return status, lines, body
 
 
-def unchunked(body: bytes) -> bytes:
+def unchunked(body: bytes, *, broken_off: bool = False) -> bytes:
     """The content of a chunked body; raises if it does not end as it should."""
     content = b""
-    while True:
+    while body or not broken_off:
         size, _, body = body.partition(b"\r\n")
         length = int(size, 16)
         if length == 0:
             assert body == b"\r\n"
+            assert not broken_off
             return content
         content, body = content + body[:length], body[length + 2 :]
+    return content
