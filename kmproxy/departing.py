@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+from html import escape
 
-from kmproxy import caching
+from kmproxy import caching, validators
 from kmproxy.links.decorate import Skip
-from kmproxy.messages import Headers, Response, first, tokens
+from kmproxy.messages import Headers, Response, first, tokens, values
 from kmproxy.pages import charset, codings
+from kmproxy.pages.chunks import PageScan, Texts
 from kmproxy.pages.rewriter import PageRewriter
-from kmproxy.pages.scanner import Scanner
-from kmproxy.site import resolve_base
 from kmproxy.visit import Arrival
 
 _PAGES = frozenset({b"text/html", b"application/xhtml+xml"})
@@ -25,9 +25,15 @@ _REFRESH = re.compile(
 
 def is_page(response: Response) -> bool:
     """Whether this is HTML that a browser will show whole."""
-    kind = first(response.headers, b"content-type").partition(b";")[0].strip().lower()
-    shown = 200 <= response.status < 300 or response.status >= 400
-    return kind in _PAGES and shown and response.status not in _WITHOUT_PAGE
+    status = response.status
+    if not (200 <= status < 300 or status >= 400) or status in _WITHOUT_PAGE:
+        return False
+    kinds = values(response.headers, b"content-type")
+    return bool(kinds) and all(_essence(kind) in _PAGES for kind in kinds)
+
+
+def _essence(content_type: bytes) -> bytes:
+    return content_type.partition(b";")[0].strip().lower()
 
 
 def left_alone(headers: Headers) -> str | None:
@@ -36,27 +42,45 @@ def left_alone(headers: Headers) -> str | None:
         return "attachment"
     if caching.forbids_transforming(headers):
         return "no-transform"
-    if not charset.is_spliceable(charset.declared(first(headers, b"content-type"))):
+    declared = map(charset.declared, values(headers, b"content-type"))
+    if not all(map(charset.is_spliceable, declared)):
         return "charset"
     return None if _coding(headers) in codings.SUPPORTED else "coding"
 
 
+def not_modified(arrival: Arrival, headers: Headers) -> Headers:
+    """A 304's headers: they become those of the copy that is used again (RFC 9111 §4.3.4)."""
+    request = arrival.request
+    copies = validators.copies(request.method, request.headers, arrival.mark)
+    if copies:
+        if len(copies) == 1 and not first(headers, b"etag"):
+            headers = (*headers, (b"ETag", b'"%b"' % copies[0]))
+        return caching.personal(headers, arrival.mark)
+    # A copy without a word on Vary keeps its own.
+    varies = first(headers, b"vary") and arrival.asks_for_page
+    return caching.vary_on_cookie(headers) if varies else headers
+
+
 def rewriter(arrival: Arrival, headers: Headers) -> PageRewriter:
     """What the page's body goes through."""
-    site, host = arrival.domain.site, arrival.host
-    scanner = Scanner(
-        site.elements,
-        arrival.origin,
-        lambda raw, base: site.slot(host, base, raw, in_html=True),
-        resolve_base,
-    )
-    return PageRewriter(_coding(headers), scanner, arrival.parameters("&amp;"))
+    site, origin = arrival.domain.site, arrival.origin
+    scan = PageScan(site.scanner(arrival.host), arrival.host, origin, site.memory.chunks)
+    texts = Texts(arrival.parameters("&amp;"), _fields(arrival))
+    return PageRewriter(_coding(headers), scan, texts, site.memory.templates, origin)
+
+
+def _fields(arrival: Arrival) -> bytes:
+    """The visitor's parameters as a form sends them along by GET (HTML §4.10.21.3)."""
+    said = [(provider.parameter, visitor.identity) for provider, visitor in arrival.seen]
+    inputs = (f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in said if value)
+    return "".join(inputs).encode()
 
 
 def decorated_headers(arrival: Arrival, response: Response) -> Headers:
     """The headers with the URLs in Location and Refresh decorated."""
-    text = arrival.parameters("&")
-    if not text or not arrival.domain.site.links.redirects:
+    leads = first(response.headers, b"location") or first(response.headers, b"refresh")
+    text = arrival.parameters("&") if leads and arrival.domain.site.links.redirects else b""
+    if not text:
         return response.headers
     return tuple(
         (name, _decorated(arrival, response.status, name, value, text)) for name, value in response.headers

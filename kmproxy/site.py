@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 from ada_url import URL
 
+from kmproxy import validators
 from kmproxy.config.model import Config
 from kmproxy.config.model import Domain as DomainConfig
 from kmproxy.config.model import Site as SiteConfig
@@ -14,14 +16,30 @@ from kmproxy.identity.consent import ConsentRule
 from kmproxy.identity.kissmetrics import KissmetricsProvider
 from kmproxy.identity.mixpanel import MixpanelProvider
 from kmproxy.identity.provider import Provider
-from kmproxy.identity.scope import covers
+from kmproxy.identity.scope import covers, is_address
 from kmproxy.links.decorate import Skip, Slot, find_slot
 from kmproxy.links.entities import decode
 from kmproxy.links.hosts import HostMap
-
+from kmproxy.pages.chunks import ChunkCache
+from kmproxy.pages.elements import Elements
+from kmproxy.pages.scanner import Scanner
+from kmproxy.pages.syntax import any_case
+from kmproxy.pages.templates import Templates
 
 _REMEMBERED = 1024
 """Bytes of the longest link whose slot is remembered."""
+
+
+CHUNK_BYTES = 64 << 20
+TEMPLATE_BYTES = 64 << 20
+"""What pages seen before may take of the memory of a process."""
+
+
+class Memory(NamedTuple):
+    """What is remembered of pages; nothing of any visitor."""
+
+    chunks: ChunkCache
+    templates: Templates
 
 
 class Domain:
@@ -36,16 +54,21 @@ class Domain:
 class Site:
     """The domains that share one identity, and the vendors that keep it."""
 
-    def __init__(self, config: SiteConfig) -> None:
+    def __init__(self, config: SiteConfig, memory: Memory) -> None:
         self.name = config.name
         self.links = config.links
         self.arrival = config.arrival
         self.mint = config.identity.mint
-        self.elements = frozenset(name.encode() for name in config.links.elements)
+        self.memory = memory
+        self.elements = Elements(
+            config.links.elements, refresh=config.links.redirects, only_class=config.links.only_class
+        )
+        self.scanner = lru_cache(maxsize=1024)(self._scanner)
         agreed = config.consent.cookie
         said = (agreed.name, agreed.pattern) if agreed else ()
         self.consent = ConsentRule(config.consent.respect, *said)
         self.providers = tuple(_providers(config))
+        self.fingerprint = validators.fingerprint(config, self.providers)
         self.domains = tuple(Domain(self, domain) for domain in config.domain)
         self._hosts = HostMap((domain.host, domain) for domain in self.domains)
         self._remembered_slot = lru_cache(maxsize=16_384)(self._slot)
@@ -72,6 +95,27 @@ class Site:
         find = self._remembered_slot if len(raw) <= _REMEMBERED else self._slot
         return find(page_host, base, raw, in_html)
 
+    def _scanner(self, page_host: str) -> Scanner:
+        """The rules for the pages of one host."""
+        return Scanner(
+            self.elements,
+            lambda raw, base: self.slot(page_host, base, raw, in_html=True),
+            resolve_base,
+            self._patterns(page_host),
+        )
+
+    def _patterns(self, page_host: str) -> tuple[bytes, ...] | None:
+        """What hosts that a page of ``page_host`` leads to look like; None where that can't be said."""
+        hosts = [domain.host for domain in self.domains]
+        if any(is_address(host) for host in hosts):
+            return None  # an address can be written in many ways
+        exact = [host for host in hosts if host[0] != "*" and self.leads(page_host, host) is None]
+        below = [host[2:] for host in hosts if host[0] == "*"]
+        return (
+            *(any_case(host.encode()) for host in exact),
+            *(rb"(?:[A-Za-z0-9-]+\.)+" + any_case(host.encode()) for host in below),
+        )
+
     def _slot(self, page_host: str, base: str, raw: bytes, in_html: bool) -> Slot | Skip:
         return find_slot(raw, base, lambda host: self.leads(page_host, host), self.owns, in_html=in_html)
 
@@ -80,7 +124,8 @@ class Sites:
     """Every host that is served, and the domain it belongs to."""
 
     def __init__(self, config: Config) -> None:
-        self.all = tuple(Site(site) for site in config.site)
+        memory = Memory(ChunkCache(CHUNK_BYTES), Templates(TEMPLATE_BYTES))
+        self.all = tuple(Site(site, memory) for site in config.site)
         self._hosts = HostMap((domain.host, domain) for site in self.all for domain in site.domains)
 
     def find(self, host: str) -> Domain | None:

@@ -61,7 +61,10 @@ class Outbox(Table):
     """``[outbox]``: where tracking calls wait until the vendor has taken them."""
 
     url: Annotated[str, AfterValidator(values.outbox_url)] = "sqlite:kmproxy-outbox.db"
-    """``sqlite:PATH``, relative to the working directory. On a disk that survives a restart."""
+    """``sqlite:PATH``, relative to the working directory. On a disk that survives a restart.
+
+    Or, for several machines, ``redis://[user][:password]@host[:port][/database]``; ``rediss:`` for TLS.
+    """
 
 
 class Kissmetrics(Table):
@@ -100,11 +103,14 @@ class Domain(Table):
 class Links(Table):
     """``[site.links]``: what is decorated."""
 
-    elements: tuple[Literal["a", "area"], ...] = ("a", "area")
-    """The HTML elements whose links are decorated."""
+    elements: tuple[Literal["a", "area", "form", "iframe"], ...] = ("a", "area")
+    """The HTML elements whose links are decorated; ``form`` includes its buttons' ``formaction``."""
 
     redirects: bool = True
-    """Decorate the ``Location`` and ``Refresh`` headers of redirects too."""
+    """Decorate redirects too: ``Location``, ``Refresh`` and meta refresh."""
+
+    only_class: str = ""
+    """With it, only elements of this class are decorated."""
 
 
 class Arrival(Table):

@@ -33,6 +33,9 @@ class Skip(StrEnum):
     SHARED_SCOPE = "shared-cookie-scope"
     TAGGED = "already-tagged"
     UNSURE = "unsure"
+    OPTED_OUT = "opted-out"
+    OTHER_CLASS = "other-class"
+    GET_BUTTON = "formaction-by-get"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import re
 
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([^\s\"';]+)", re.IGNORECASE)
 
+_META = re.compile(rb"<meta[^>]*?charset\s*=\s*[\"']?\s*([^\s\"'/>;]+)", re.IGNORECASE)
+
 # Encodings in which an ASCII byte may be part of something else (WHATWG Encoding §4):
 # the UTF-16s, the ones that switch by escape sequences, and what the standard replaces.
 _NOT_ASCII = re.compile(
@@ -21,6 +23,20 @@ def declared(content_type: bytes) -> bytes:
     """The charset of a Content-Type header, in lower case, or ``b""``."""
     found = _CHARSET.search(content_type)
     return found[1].lower() if found else b""
+
+
+PRESCAN = 1024
+"""Bytes of a page in which a ``<meta>`` may declare its encoding (HTML §13.2.3.2)."""
+
+
+def declared_in_meta(start: bytes) -> bytes:
+    """The charset that the ``start`` of a page declares itself, in lower case, or ``b""``.
+
+    A page that says UTF-16 there is read as UTF-8, for it was read this far.
+    """
+    found = _META.search(start[:PRESCAN])
+    charset = found[1].lower() if found else b""
+    return b"" if charset.startswith((b"utf-16", b"utf16")) else charset
 
 
 def is_spliceable(charset: bytes) -> bool:

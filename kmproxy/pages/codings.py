@@ -23,6 +23,13 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = b"\x2a\x4d\x18"
 """A skippable frame's magic number, after its first byte (RFC 8878 §3.1.2)."""
 
+_AT_ONCE = 1 << 20
+"""Bytes that brotli may make in one go."""
+
+SMALL_ENOUGH = 16 << 20
+MAX_RATIO = 400
+"""Bytes of plain page for each encoded one, beyond ``SMALL_ENOUGH`` of them; deflate's own limit is 1,032."""
+
 GZIP_WBITS = 31
 ZLIB_WBITS = 15
 RAW_WBITS = -15
@@ -30,6 +37,14 @@ RAW_WBITS = -15
 
 class CodingError(KmproxyError):
     """The body is not what its Content-Encoding says, or ends before its end."""
+
+
+class Deflating(Protocol):
+    """zlib's and ISA-L's compression objects."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self, mode: int = ..., /) -> bytes: ...
 
 
 class Decoder(Protocol):
@@ -43,9 +58,12 @@ class Decoder(Protocol):
 
 
 class Encoder(Protocol):
-    """Plain bytes in, encoded bytes out, flushed so that a stream stays a stream."""
+    """Plain bytes in, encoded bytes out."""
 
     def write(self, data: bytes) -> bytes: ...
+
+    def flush(self) -> bytes:
+        """What is held back, so that all that was written can be decoded."""
 
     def finish(self) -> bytes: ...
 
@@ -55,6 +73,9 @@ class Plain:
 
     def write(self, data: bytes) -> bytes:
         return data
+
+    def flush(self) -> bytes:
+        return b""
 
     def finish(self) -> bytes:
         return b""
@@ -70,10 +91,35 @@ class _Stream(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
-class _Members(ABC):
+class _Measured:
+    """How much came out of how much: a few bytes that become gigabytes are no page."""
+
+    _slice = 16_384
+    """Bytes decoded at once; deflate makes at most 1,032 times as many of them."""
+
+    def __init__(self) -> None:
+        self._came = 0
+        self._made = 0
+
+    def _slices(self, data: bytes) -> Iterator[bytes]:
+        """``data`` in pieces small enough that one can't fill the memory."""
+        for start in range(0, len(data), self._slice):
+            piece = data[start : start + self._slice]
+            self._came += len(piece)
+            yield piece
+
+    def _measure(self, plain: bytes) -> bytes:
+        self._made += len(plain)
+        if self._made > SMALL_ENOUGH and self._made > MAX_RATIO * self._came:
+            raise CodingError("more than a page holds")
+        return plain
+
+
+class _Members(_Measured, ABC):
     """A body made of members, one after another, and of what trails, which browsers ignore."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._stream: _Stream | None = None
         self._count = 0
         self._head = b""
@@ -81,6 +127,9 @@ class _Members(ABC):
         self._is_over = False
 
     def write(self, data: bytes) -> bytes:
+        return b"".join([self._measure(self._decoded(piece)) for piece in self._slices(data)])
+
+    def _decoded(self, data: bytes) -> bytes:
         parts = []
         data, self._head = self._head + data, b""
         while data and (stream := self._stream or self._begin(data)):
@@ -152,18 +201,23 @@ class Deflate:
         self._stream = isal_zlib.compressobj(level=1, wbits=wbits)
 
     def write(self, data: bytes) -> bytes:
-        encoded: bytes = self._stream.compress(data) + self._stream.flush(isal_zlib.Z_SYNC_FLUSH)
+        encoded: bytes = self._stream.compress(data)
         return encoded
+
+    def flush(self) -> bytes:
+        held: bytes = self._stream.flush(isal_zlib.Z_SYNC_FLUSH)
+        return held
 
     def finish(self) -> bytes:
         rest: bytes = self._stream.flush()
         return rest
 
 
-class BrotliDecoder:
+class BrotliDecoder(_Measured):
     """br."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._stream = brotli.Decompressor()
         self._begun = False
 
@@ -172,14 +226,15 @@ class BrotliDecoder:
             return b""
         self._begun = True
         try:
-            return b"".join(self._drain(data))
+            return b"".join([part for piece in self._slices(data) for part in self._drain(piece)])
         except brotli.error as error:
             raise CodingError("not brotli") from error
 
     def _drain(self, data: bytes) -> Iterator[bytes]:
-        # The library gives about 32 KB at a time while no more input has come.
-        while part := self._stream.process(data):
-            yield part
+        if self._stream.is_finished():
+            return
+        while part := self._stream.process(data, output_buffer_limit=_AT_ONCE):
+            yield self._measure(part)
             if self._stream.is_finished():
                 return
             data = b""
@@ -197,8 +252,12 @@ class BrotliEncoder:
         self._stream = brotli.Compressor(quality=4)
 
     def write(self, data: bytes) -> bytes:
-        encoded: bytes = self._stream.process(data) + self._stream.flush()
+        encoded: bytes = self._stream.process(data)
         return encoded
+
+    def flush(self) -> bytes:
+        held: bytes = self._stream.flush()
+        return held
 
     def finish(self) -> bytes:
         rest: bytes = self._stream.finish()
@@ -207,6 +266,8 @@ class BrotliEncoder:
 
 class ZstdDecoder(_Members):
     """zstd with any number of frames; windows up to 8 MB, as RFC 9659 §3 bounds them for the Web."""
+
+    _slice = 512  # of which four bytes may make 128 KB
 
     def _is_member(self, data: bytes) -> bool | None:
         expected = bytes([data[0]]) + _SKIPPABLE if data[0] & 0xF0 == 0x50 else _ZSTD
@@ -223,7 +284,10 @@ class ZstdEncoder:
         self._stream = zstandard.ZstdCompressor(level=3).compressobj()
 
     def write(self, data: bytes) -> bytes:
-        return self._stream.compress(data) + self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        return self._stream.compress(data)
+
+    def flush(self) -> bytes:
+        return self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
 
     def finish(self) -> bytes:
         return self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_FINISH)

@@ -34,11 +34,16 @@ NAMES = ROOTS | HTML_ONLY | frozenset().union(*INTEGRATION_POINTS.values()) | {b
 class ForeignContent:
     """The open roots and integration points, innermost last."""
 
-    def __init__(self) -> None:
-        self._open: list[tuple[bytes, bytes]] = []
+    def __init__(self, state: tuple[tuple[tuple[bytes, bytes], ...], int] = ((), 0)) -> None:
+        self._open = list(state[0])
         """Their names, and whose content is in them: a root's, or ``b""`` for HTML."""
-        self._links = 0
+        self._links = state[1]
         """Foreign ``<a>`` that are open, for there may be one around, too."""
+
+    @property
+    def state(self) -> tuple[tuple[tuple[bytes, bytes], ...], int]:
+        """What to begin another one with, to go on from here."""
+        return tuple(self._open), self._links
 
     @property
     def active(self) -> bool:

@@ -2,72 +2,91 @@
 
 from __future__ import annotations
 
-from kmproxy.pages.charset import HALF_MARKS, begins_in_utf16
-from kmproxy.pages.codings import CodingError, decoder, encoder
-from kmproxy.pages.scanner import Scanner
+from collections.abc import Sequence
+from functools import partial
+
+from kmproxy.pages import blocks, charset, compressed
+from kmproxy.pages.blocks import Job
+from kmproxy.pages.chunks import Chunk, PageScan, Texts
+from kmproxy.pages.codings import CodingError, decoder
+from kmproxy.pages.templates import Key, Template, Templates
+
+MAX_WHOLE = 4 << 20
+"""Bytes of an encoded body that are waited for, so that it may be known whole."""
 
 
 class PageRewriter:
     """Decodes, scans, fills, encodes; all as streams.
 
-    ``text`` goes into every slot. A body that turns out not to be in its ``coding`` before
+    ``texts`` go into the slots. A compressed body that comes without a pause is first looked
+    for whole among the templates. A body that turns out not to be in its ``coding`` before
     anything was let out leaves as it came; one that breaks later can't be mended and raises.
     """
 
-    def __init__(self, coding: bytes, scanner: Scanner, text: bytes) -> None:
+    def __init__(self, coding: bytes, scan: PageScan, texts: Texts, templates: Templates, page: str) -> None:
+        self._coding = coding
         self._decoder = decoder(coding)
-        self._encoder = encoder(coding)
-        self._scanner = scanner
-        self._text = text
+        self._encoder = blocks.encoder(coding)
+        self._scan = scan
+        self._texts = texts
+        self._templates = templates
+        self._page = page
+        self._waiting = coding in compressed.CODINGS
+        self._chunks: list[Chunk] | None = [] if self._waiting else None
         self._raw: list[bytes] | None = []
         """What came in before anything was let out; None from then on."""
+        self._size = 0
         self._first = b""
-        """A decoded first byte that may be half a byte order mark."""
+        """The first decoded bytes, until enough have come to judge the page by."""
         self._passing = False
         self.left_alone = ""
         """Why the page was let by as it came, if it was."""
+        self.decorated = 0
+        """Links decorated, once the page is through."""
+        self.skipped: dict[str, int] = {}
+        """Links left alone, by reason, once the page is through."""
+        self._jobs: list[Job] = []
 
     @property
-    def decorated(self) -> int:
-        """Links decorated by now."""
-        return self._scanner.decorated
-
-    @property
-    def skipped(self) -> dict[str, int]:
-        """Links left alone by now, by reason."""
-        return dict(self._scanner.skipped)
+    def jobs(self) -> Sequence[Job]:
+        """What would make the next page cheaper; not for the path of a request."""
+        return [*self._encoder.jobs, *self._jobs]
 
     def write(self, data: bytes) -> bytes:
-        """What can be let out. Raises CodingError once the body can't be what it claimed."""
+        """What leaves at once. Raises CodingError once the body can't be what it claimed."""
         if self._passing:
             return data
+        if self._waiting and self._raw is not None:
+            self._raw.append(data)
+            self._size += len(data)
+            return b"" if self._size <= MAX_WHOLE else self._go_on()
         if self._raw is not None:
             self._raw.append(data)
-        try:
-            plain = self._decoder.write(data)
-        except CodingError:
-            return self._give_up("wrong-coding")
-        if self._raw is None:
-            return self._fill(plain)
-        self._first += plain
-        if not self._first or self._first in HALF_MARKS:
-            return b""
-        if begins_in_utf16(self._first):
-            return self._give_up("charset")
-        self._raw = None
-        return self._fill(self._first)
+        return self._decode(data)
+
+    def flush(self) -> bytes:
+        """What else is decided by now, for a body that pauses."""
+        out = self._go_on() if self._waiting else b""
+        if self._raw is not None and self._first and self._first not in charset.HALF_MARKS:
+            out += self._begin()
+        if self._passing or self._raw is not None:
+            return out
+        return out + self._encoded(self._scan.flush()) + self._encoder.flush()
 
     def finish(self) -> bytes:
         """The rest. Raises CodingError where the body was cut short: it must not look whole."""
         if self._passing or (self._raw is not None and not any(self._raw)):
             return b""
-        try:
-            rest = self._decoder.finish()
-        except CodingError:
-            return self._give_up("wrong-coding")
-        if self._raw is not None:
-            rest = self._first + rest
-        return self._fill(rest) + self._last() + self._encoder.finish()
+        if not self._waiting:
+            self._chunks = None
+            return self._finish()
+        body = b"".join(self._raw or ())
+        key = Key(self._page, self._coding, len(self._texts.query), body)
+        template = self._templates.get(key)
+        if template is None:
+            return self._first_sight(key)
+        self.decorated, self.skipped = template.decorated, template.skipped
+        return template.compressed.fill(self._texts.query) if template.compressed else body
 
     def salvage(self) -> bytes:
         """What is held back, for a body that breaks off; it does not end the encoded stream.
@@ -77,17 +96,76 @@ class PageRewriter:
         """
         if self._passing:
             return b""
-        return self._last() if self._raw is None else self._give_up("broken-off")
+        if self._raw is not None:
+            return self._give_up("broken-off")
+        return self._encoded(self._scan.finish()) + self._encoder.flush()
+
+    def _go_on(self) -> bytes:
+        """The body is not waited for any longer."""
+        self._waiting = False
+        self._chunks = None
+        return self._decode(b"".join(self._raw or ()))
+
+    def _first_sight(self, key: Key) -> bytes:
+        """A whole body without a template: made as any other, and remembered."""
+        self._waiting = False
+        try:
+            out = self._decode(key.body)
+            if not self.left_alone:
+                out += self._finish()
+        except CodingError:
+            # Nothing has left yet: let it be as broken as it was.
+            self._passing, self.left_alone = True, "wrong-coding"
+            return key.body
+        if self.left_alone or self._chunks is None:
+            return out
+        if not self.decorated:
+            self._templates.put(key, Template(None, 0, self.skipped))
+            return key.body
+        if self._templates.seen_before(key) and not any(chunk.kinds for chunk in self._chunks):
+            self._jobs.append(partial(_build, self._templates, key, self._chunks, self.skipped))
+        return out
+
+    def _decode(self, data: bytes) -> bytes:
+        try:
+            plain = self._decoder.write(data)
+        except CodingError:
+            return self._give_up("wrong-coding")
+        if self._raw is None:
+            return self._fill(plain)
+        self._first += plain
+        return self._begin() if len(self._first) >= charset.PRESCAN else b""
+
+    def _begin(self) -> bytes:
+        """Judge the page by its first bytes, and let them by or through."""
+        declared = charset.declared_in_meta(self._first)
+        if charset.begins_in_utf16(self._first) or not charset.is_spliceable(declared):
+            return self._give_up("charset")
+        self._raw = None
+        return self._fill(self._first)
+
+    def _finish(self) -> bytes:
+        try:
+            rest = self._decoder.finish()
+        except CodingError:
+            return self._give_up("wrong-coding")
+        out = b""
+        if self._raw is not None:
+            self._first, rest = self._first + rest, b""
+            out = self._begin()
+        if self._passing:
+            return out
+        out += self._fill(rest) + self._encoded(self._scan.finish()) + self._encoder.finish()
+        self.decorated, self.skipped = self._scan.decorated, self._scan.skipped
+        return out
 
     def _fill(self, plain: bytes) -> bytes:
-        return self._encoded(self._scanner.feed(plain)) if plain else b""
+        return self._encoded(self._scan.feed(plain)) if plain else b""
 
-    def _last(self) -> bytes:
-        return self._encoded(self._scanner.finish())
-
-    def _encoded(self, pieces: list[bytes]) -> bytes:
-        filled = self._text.join(pieces)
-        return self._encoder.write(filled) if filled else b""
+    def _encoded(self, chunks: list[Chunk]) -> bytes:
+        if self._chunks is not None:
+            self._chunks += chunks
+        return b"".join([self._encoder.write(chunk, self._texts) for chunk in chunks])
 
     def _give_up(self, reason: str) -> bytes:
         if self._raw is None:
@@ -95,3 +173,13 @@ class PageRewriter:
         self._passing = True
         self.left_alone = reason
         return b"".join(self._raw)
+
+
+def _build(templates: Templates, key: Key, chunks: list[Chunk], skipped: dict[str, int]) -> None:
+    pieces = [b""]
+    for chunk in chunks:
+        pieces[-1] += chunk.pieces[0]
+        pieces += chunk.pieces[1:]
+    made = compressed.build(pieces, key.length, key.coding)
+    if made is not None:
+        templates.put(key, Template(made, len(pieces) - 1, skipped))

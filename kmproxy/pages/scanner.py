@@ -1,17 +1,20 @@
 """The scanner: HTML in, in any chunks; pieces out, with a slot between each two.
 
 It walks the page as the WHATWG tokenizer does and knows nothing of any visitor. Whatever
-it won't judge stays a piece: the bytes leave as they came.
+it won't judge stays a piece: the bytes leave as they came. A walk over some bytes depends
+on them and on the state before them alone, so that it can be remembered.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from re import Pattern
+from typing import NamedTuple
 
 from kmproxy.links.decorate import Skip, Slot
 from kmproxy.pages import syntax
+from kmproxy.pages.elements import Elements, Found
 from kmproxy.pages.foreign import NAMES as FOREIGN_NAMES
 from kmproxy.pages.foreign import ROOTS, ForeignContent
 
@@ -24,216 +27,269 @@ ResolveBase = Callable[[bytes, str], str]
 MAX_HELD = 1 << 20
 """Bytes of one unfinished tag that are held back; beyond, the rest of the page is left alone."""
 
-_RESCAN_ABOVE = 4096
-
-_LINKS = frozenset({b"a", b"area"})
 _IN_HTML = syntax.RAW_TEXT | ROOTS | {b"base", b"script", b"plaintext"}
-_Mode = Callable[[int], int]
+
+
+class State(NamedTuple):
+    """Where the tokenizer is between two chunks."""
+
+    mode: str = "data"
+    detail: bytes = b""
+    """The element whose end a raw text waits for, or how a script is escaped."""
+
+    foreign: tuple[tuple[tuple[bytes, bytes], ...], int] = ((), 0)
+    base: str = ""
+    base_is_set: bool = False
+    rebased: bool = False
+    """The base URL is not on the document's own host."""
+
+    form_posts: bool = False
+    held: bytes = b""
+    """The beginning of something that is not whole yet."""
+
+
+_BEGINNING = State()
+
+
+@dataclass(slots=True)
+class Walked:
+    """What came of some bytes: ``n`` slots stand between ``n + 1`` pieces."""
+
+    pieces: list[bytes] = field(default_factory=list)
+    kinds: list[int] = field(default_factory=list)
+    """For each slot, which text goes there: one of ``elements``' kinds."""
+
+    after: State = _BEGINNING
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Links left alone, by reason, and ``tag-too-long`` once where the page was given up."""
+
+    def skip(self, reason: str) -> None:
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
 
 class Scanner:
-    """One page. ``elements`` are the names whose ``href`` is looked at."""
+    """The rules of one site's pages: made once, asked for every page."""
 
     def __init__(
-        self, elements: frozenset[bytes], base: str, find_slot: FindSlot, resolve_base: ResolveBase
+        self,
+        elements: Elements,
+        find_slot: FindSlot,
+        resolve_base: ResolveBase,
+        hosts: tuple[bytes, ...] | None = None,
     ) -> None:
-        self._elements = elements & _LINKS
-        self._base = base
-        self._base_is_set = False
-        self._find_slot = find_slot
-        self._resolve_base = resolve_base
-        self._foreign = ForeignContent()
-        self._skip_html = _skipper(self._elements | _IN_HTML)
-        self._skip_inside = _skipper(self._elements | _IN_HTML | FOREIGN_NAMES)
-        self._skip_foreign = _skipper(self._elements | FOREIGN_NAMES)
-        self._parts: list[bytes] = []
-        self._held = 0
-        self._wanted = 0
-        self._buffer = b""
+        """``hosts``: patterns of all hosts that ``find_slot`` may find a slot for.
+
+        With them, links that plainly lead elsewhere are passed by without being looked at or
+        counted, which is most of the work on most pages.
+        """
+        self.elements = elements
+        self.find_slot = find_slot
+        self.resolve_base = resolve_base
+        names = elements.names
+        ends = names & {b"form"}
+        self.skip_html = syntax.skipper(names | _IN_HTML, ends, syntax.HARMLESS)
+        self.skip_most = self.skip_html
+        if hosts is not None:
+            links = syntax.harmless_links(hosts)
+            self.skip_most = syntax.skipper(names | _IN_HTML, ends, links + b"|" + syntax.HARMLESS)
+        self.skip_inside = syntax.skipper(names | _IN_HTML | FOREIGN_NAMES, ends | FOREIGN_NAMES)
+        self.skip_foreign = syntax.skipper(names | FOREIGN_NAMES, ends | FOREIGN_NAMES)
+
+    def walk(self, state: State, data: bytes, *, final: bool = False) -> Walked:
+        """The pieces that are decided by ``data`` coming after ``state``; all, if it is ``final``."""
+        return _Walk(self, state, data, final).run()
+
+
+class _Walk:
+    """One walk over one buffer."""
+
+    def __init__(self, rules: Scanner, state: State, data: bytes, final: bool) -> None:
+        self._rules = rules
+        self._state = state
+        self._mode, self._detail = state.mode, state.detail
+        self._foreign = ForeignContent(state.foreign)
+        self._base, self._base_is_set, self._rebased = state.base, state.base_is_set, state.rebased
+        self._form_posts = state.form_posts
+        self._buffer = state.held + data if state.held else data
+        self._final = final
         self._emitted = 0
-        self._pieces: list[bytes] = []
-        self._mode: _Mode = self._data
-        self._moved = False
-        self._final = False
-        self.decorated = 0
-        self.skipped: Counter[str] = Counter()
-        """Links left alone, by reason, and ``tag-too-long`` once where the page was given up."""
+        self._walked = Walked()
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """The pieces that are decided by now: ``n`` slots stand between ``n + 1`` pieces."""
-        self._parts.append(data)
-        self._held += len(data)
-        return self._scan() if self._held >= self._wanted else [b""]
+    def run(self) -> Walked:
+        position, moved = 0, True
+        while moved:
+            position, moved = _MODES[self._mode](self, position)
+        held = b"" if self._final else self._buffer[position:]
+        if len(held) > MAX_HELD:
+            self._walked.skip("tag-too-long")
+            self._mode, held = "pass", b""
+        end = len(self._buffer) - len(held)
+        self._walked.pieces.append(self._buffer[self._emitted : end])
+        self._walked.after = State(
+            self._mode,
+            self._detail,
+            self._foreign.state,
+            self._base,
+            self._base_is_set,
+            self._rebased,
+            self._form_posts,
+            held,
+        )
+        return self._walked
 
-    def finish(self) -> list[bytes]:
-        """The rest of the page; a tag that never ended is no tag."""
-        self._final = True
-        pieces = self._scan()
-        pieces[-1] += self._buffer
-        return pieces
+    # Modes: each takes the place it begins at and gives back the place up to which all is
+    # decided, and whether the next mode has its turn.
 
-    def _scan(self) -> list[bytes]:
-        self._buffer = b"".join(self._parts)
-        self._emitted = 0
-        self._pieces = []
-        position = 0
-        self._moved = True
-        while self._moved:
-            self._moved = False
-            position = self._mode(position)
-        self._pieces.append(self._buffer[self._emitted : position])
-        self._hold(position)
-        return self._pieces
+    def _pass(self, position: int) -> tuple[int, bool]:
+        return len(self._buffer), False
 
-    def _hold(self, position: int) -> None:
-        self._buffer = self._buffer[position:]
-        self._held = len(self._buffer)
-        if self._held > MAX_HELD:
-            self.skipped["tag-too-long"] += 1
-            self._pieces[-1] += self._buffer
-            self._buffer, self._held, self._mode = b"", 0, self._pass
-        self._parts = [self._buffer]
-        # A long tag is looked at again only when it has grown by a quarter: linear in the end.
-        self._wanted = self._held + self._held // 4 if self._held > _RESCAN_ABOVE else 0
-
-    def _enter(self, mode: _Mode, position: int) -> int:
-        """Go on from ``position`` in ``mode``, in the same buffer."""
-        self._mode = mode
-        self._moved = True
-        return position
-
-    # Modes: each takes the place it begins at and gives back the place up to which all is decided.
-
-    def _pass(self, position: int) -> int:
-        return len(self._buffer)
-
-    def _data(self, position: int) -> int:
-        if self._foreign.active:
-            skip = self._skip_foreign
-        else:
-            skip = self._skip_inside if self._foreign.entered else self._skip_html
-        found = skip.match(self._buffer, position)
+    def _data(self, position: int) -> tuple[int, bool]:
+        found = self._skipper().match(self._buffer, position)
         position = found.end() if found else position
         if position == len(self._buffer):
-            return position
+            return position, False
+        if self._rules.elements.plain_links and not self._foreign.entered:
+            link = syntax.PLAIN_LINK.match(self._buffer, position)
+            if link:
+                self._decorate(Found(link[link.lastindex or 1], link.start(link.lastindex or 1)))
+                return link.end(), True
         match = syntax.TAG.match(self._buffer, position)
         if match is None:
             return self._markup_declaration(position)
+        name = match[2].lower()
         if match[1]:
-            self._foreign.end(match[2].lower())
+            self._end_tag(name)
         else:
-            self._start_tag(match[2].lower(), match[3], match.start(3), match[4].endswith(b"/"))
-        return self._enter(self._mode, match.end())
+            self._start_tag(name, match[3], match.start(3), match.end(), match[4].endswith(b"/"))
+        return match.end(), True
 
-    def _markup_declaration(self, position: int) -> int:
+    def _skipper(self) -> Pattern[bytes]:
+        if self._foreign.entered:
+            return self._rules.skip_foreign if self._foreign.active else self._rules.skip_inside
+        return self._rules.skip_html if self._rebased else self._rules.skip_most
+
+    def _markup_declaration(self, position: int) -> tuple[int, bool]:
         """Comments, doctypes, CDATA and bogus comments; or something that is not whole yet."""
         head = self._buffer[position : position + 9]
-        if len(head) < 9 and not self._final and self._is_undecided(head):
-            return position
+        if len(head) < 9 and not self._final and _is_undecided(head):
+            return position, False
         if head.startswith(b"<!--"):
             if head[4:5] == b">" or head[4:6] == b"->":
-                return self._enter(self._data, self._buffer.index(b">", position) + 1)
-            return self._enter(self._until(syntax.COMMENT_END, 3), position + 4)
+                return self._buffer.index(b">", position) + 1, True
+            self._mode = "comment"
+            return position + 4, True
         # Also right inside an integration point, itself foreign; whether HTML is open there isn't known.
         if head == b"<![CDATA[" and self._foreign.entered:
-            return self._enter(self._until(syntax.CDATA_END, 2), position + 9)
+            self._mode = "cdata"
+            return position + 9, True
         if head[1:2] in (b"!", b"?") or (head[1:2] == b"/" and not head[2:3].isalpha()):
-            return self._enter(self._until(syntax.BOGUS_END, 0), position + 2)
-        return position
+            self._mode = "bogus"
+            return position + 2, True
+        return position, False
 
-    def _is_undecided(self, head: bytes) -> bool:
-        if head.startswith(b"<!--"):
-            return len(head) < 6 and b">" not in head
-        return len(head) < 3 or b"<!--".startswith(head) or b"<![CDATA[".startswith(head)
+    def _until(self, end: Pattern[bytes], overlap: int, position: int) -> tuple[int, bool]:
+        """Let everything by up to ``end``, of which ``overlap`` bytes may be here already."""
+        found = end.search(self._buffer, position)
+        if found is None:
+            return max(position, len(self._buffer) - overlap), False
+        self._mode = "data"
+        return found.end(), True
 
-    def _until(self, end: Pattern[bytes], overlap: int) -> _Mode:
-        """A mode that lets everything by up to ``end``, of which ``overlap`` bytes may be here already."""
+    def _comment(self, position: int) -> tuple[int, bool]:
+        return self._until(syntax.COMMENT_END, 3, position)
 
-        def mode(position: int) -> int:
-            found = end.search(self._buffer, position)
-            if found is None:
-                return max(position, len(self._buffer) - overlap)
-            return self._enter(self._data, found.end())
+    def _cdata(self, position: int) -> tuple[int, bool]:
+        return self._until(syntax.CDATA_END, 2, position)
 
-        return mode
+    def _bogus(self, position: int) -> tuple[int, bool]:
+        return self._until(syntax.BOGUS_END, 0, position)
 
-    def _raw_text(self, name: bytes) -> _Mode:
-        end = syntax.raw_text_end(name)
+    def _raw(self, position: int) -> tuple[int, bool]:
+        found = syntax.raw_text_end(self._detail).search(self._buffer, position)
+        if found is None:
+            return max(position, len(self._buffer) - len(self._detail) - 2), False
+        self._mode, self._detail = "data", b""
+        return found.start(), True
 
-        def mode(position: int) -> int:
-            found = end.search(self._buffer, position)
-            if found is None:
-                return max(position, len(self._buffer) - len(name) - 2)
-            return self._enter(self._data, found.start())
-
-        return mode
-
-    def _script(self) -> _Mode:
+    def _script(self, position: int) -> tuple[int, bool]:
         """Script data and its escaped states (§13.2.5.4, 13.2.5.15 to 31): ``<!--`` hides end tags."""
-        state = "plain"
-
-        def mode(position: int) -> int:
-            nonlocal state
-            while found := syntax.SCRIPT_MARK.search(self._buffer, position):
-                mark = found[0].lower()
-                if mark == b"</script" and state != "double":
-                    return self._enter(self._data, found.start())
-                state = _SCRIPT_STATES.get((state, mark), state)
-                position = found.end() - 2 if mark == b"<!--" else found.end()
-            return max(position, len(self._buffer) - len(b"</script"))
-
-        return mode
+        while found := syntax.SCRIPT_MARK.search(self._buffer, position):
+            mark = found[0].lower()
+            if mark == b"</script" and self._detail != b"double":
+                self._mode, self._detail = "data", b""
+                return found.start(), True
+            self._detail = _SCRIPT_STATES.get((self._detail, mark), self._detail)
+            position = found.end() - 2 if mark == b"<!--" else found.end()
+        return max(position, len(self._buffer) - len(b"</script")), False
 
     # Tags
 
-    def _start_tag(self, name: bytes, raw: bytes, offset: int, self_closing: bool) -> None:
-        if name in self._elements:
-            self._link(syntax.attributes(raw, offset))
+    def _end_tag(self, name: bytes) -> None:
+        self._foreign.end(name)
+        if name == b"form":
+            self._form_posts = False
+
+    def _start_tag(self, name: bytes, raw: bytes, offset: int, end: int, self_closing: bool) -> None:
+        if name in self._rules.elements.names:
+            self._links(name, syntax.attributes(raw, offset), end)
         if self._foreign.active or name in ROOTS:
             self._foreign.start(name, syntax.attributes(raw, 0), self_closing=self_closing)
         elif name == b"base":
             self._set_base(syntax.attributes(raw, offset))
         elif name == b"script":
-            self._mode = self._script()
+            self._mode, self._detail = "script", b"plain"
         elif name == b"plaintext":
-            self._mode = self._pass
+            self._mode = "pass"
         elif name in syntax.RAW_TEXT:
-            self._mode = self._raw_text(name)
+            self._mode, self._detail = "raw", name
 
     def _set_base(self, attributes: syntax.Attributes) -> None:
         if b"href" in attributes and not self._base_is_set:
-            self._base = self._resolve_base(attributes[b"href"][0], self._base)
-            self._base_is_set = True
+            document, self._base_is_set = self._base, True
+            self._base = self._rules.resolve_base(attributes[b"href"][0], document)
+            self._rebased = not self._base.startswith(document)
 
-    def _link(self, attributes: syntax.Attributes) -> None:
-        if b"href" not in attributes:
-            return
-        if attributes.get(b"data-kmproxy", (b"", 0))[0].lower() == b"off":
-            self.skipped["opted-out"] += 1
-            return
-        raw, offset = attributes[b"href"]
-        slot = Skip.UNSURE if offset == syntax.NOWHERE else self._find_slot(raw, self._base)
+    def _links(self, name: bytes, attributes: syntax.Attributes, end: int) -> None:
+        found = self._rules.elements.look(name, attributes, end, form_posts=self._form_posts)
+        if name == b"form":
+            self._form_posts = self._rules.elements.posts(attributes)
+        for link in (found,) if isinstance(found, Skip) else found:
+            if isinstance(link, Skip):
+                self._walked.skip(link.value)
+            else:
+                self._decorate(link)
+
+    def _decorate(self, link: Found) -> None:
+        slot = self._rules.find_slot(link.raw, self._base)
         if isinstance(slot, Skip):
-            self.skipped[slot.value] += 1
+            self._walked.skip(slot.value)
             return
-        place = offset + slot.offset
-        self._pieces.append(self._buffer[self._emitted : place] + slot.lead)
+        place, lead = (link.offset + slot.offset, slot.lead) if link.after is None else (link.after, b"")
+        self._walked.pieces.append(self._buffer[self._emitted : place] + lead)
+        self._walked.kinds.append(link.kind)
         self._emitted = place
-        self.decorated += 1
 
 
-_SCRIPT_STATES = {
-    ("plain", b"<!--"): "escaped",
-    ("escaped", b"-->"): "plain",
-    ("escaped", b"<script"): "double",
-    ("double", b"-->"): "plain",
-    ("double", b"</script"): "escaped",
+def _is_undecided(head: bytes) -> bool:
+    if head.startswith(b"<!--"):
+        return len(head) < 6 and b">" not in head
+    return len(head) < 3 or b"<!--".startswith(head) or b"<![CDATA[".startswith(head)
+
+
+_MODES: dict[str, Callable[[_Walk, int], tuple[int, bool]]] = {
+    "data": _Walk._data,
+    "pass": _Walk._pass,
+    "comment": _Walk._comment,
+    "cdata": _Walk._cdata,
+    "bogus": _Walk._bogus,
+    "raw": _Walk._raw,
+    "script": _Walk._script,
 }
 
-_skippers: dict[frozenset[bytes], Pattern[bytes]] = {}
-
-
-def _skipper(names: frozenset[bytes]) -> Pattern[bytes]:
-    if names not in _skippers:
-        _skippers[names] = syntax.skipper(names)
-    return _skippers[names]
+_SCRIPT_STATES = {
+    (b"plain", b"<!--"): b"escaped",
+    (b"escaped", b"-->"): b"plain",
+    (b"escaped", b"<script"): b"double",
+    (b"double", b"-->"): b"plain",
+    (b"double", b"</script"): b"escaped",
+}

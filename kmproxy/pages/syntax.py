@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 _SPACE = rb"[\t\n\f\r ]"
 
@@ -56,14 +57,129 @@ RAW_TEXT = frozenset(b"style xmp iframe noembed noframes noscript title textarea
 """Elements whose content is text up to their own end tag (noscript: as with scripts on)."""
 
 
-def skipper(names: Iterable[bytes]) -> re.Pattern[bytes]:
-    """Matches text and whole tags up to the next thing that matters: a tag of ``names``, any
-    ``<!``, ``<?`` or ``</`` without a name, or a tag that is not whole yet."""
-    watched = b"|".join(sorted(names))
-    unwatched = rb"</?(?!(?:" + watched + rb")[\t\n\f\r />])(?=[A-Za-z])" + _NAME + _REST_OF_TAG
-    return re.compile(_all(rb"[^<]++|<(?=[^A-Za-z/!?])|" + unwatched), re.IGNORECASE)
+# The way most attributes are written, before the way all may be.
+_QUICK = rb"(?: [A-Za-z_:.-]++=\"[^\"]*+\")*+"
+_REST_OF_START_TAG = _QUICK + rb"(?:>|" + _REST_OF_TAG + rb")"
+_PLAIN_END_TAG = rb"[A-Za-z][A-Za-z0-9]*+>"
 
 
+def any_case(name: bytes) -> bytes:
+    """A pattern for ASCII ``name`` in either case; faster than ignoring the case of a whole pattern."""
+    letters = (bytes([byte]) for byte in name)
+    return b"".join(b"[%b%b]" % (c.lower(), c.upper()) if c.isalpha() else re.escape(c) for c in letters)
+
+
+def _none_of(names: frozenset[bytes]) -> bytes:
+    watched = b"|".join(any_case(name) for name in sorted(names))
+    return rb"(?!(?:" + watched + rb")[\t\n\f\r />])" if names else b""
+
+
+@cache
+def skipper(starts: frozenset[bytes], ends: frozenset[bytes], harmless: bytes = b"") -> re.Pattern[bytes]:
+    """Matches text and whole tags up to the next thing that matters.
+
+    That is a start tag of ``starts`` unless it matches the pattern ``harmless``, an end tag of
+    ``ends``, any ``<!``, ``<?`` or ``</`` without a name, or a tag that is not whole yet.
+    """
+    end_tag = rb"</" + _none_of(ends)
+    ways = [
+        rb"[^<]++",
+        end_tag + _PLAIN_END_TAG,
+        rb"<" + _none_of(starts) + _NAME + _REST_OF_START_TAG,
+        harmless or rb"(?!)",
+        end_tag + _NAME + _REST_OF_TAG,
+        rb"<(?=[^A-Za-z/!?])",
+    ]
+    return re.compile(_all(rb"|".join(ways)))
+
+
+def _whole_element(name: bytes, stop: bytes = b"") -> bytes:
+    """A raw text element from tag to tag; ``stop`` is what must not be in it for it to be that simple."""
+    start, end = rb"<" + any_case(name), rb"/" + any_case(name)
+    text = _all(rb"[^<]++|<(?!" + stop + end + rb"[\t\n\f\r />])")
+    return start + rb"(?=[\t\n\f\r />])" + _REST_OF_START_TAG + text + rb"<" + end + rb"[\t\n\f\r ]*+>"
+
+
+_DRAWN = rb"|".join(
+    any_case(name)
+    for name in (
+        *(b"path", b"g", b"use", b"rect", b"circle", b"ellipse", b"line", b"polygon", b"polyline", b"defs"),
+        *(b"stop", b"lineargradient", b"radialgradient", b"clippath", b"mask", b"symbol", b"filter"),
+    )
+)
+
+HARMLESS = rb"|".join(
+    [
+        # Whole comments; what the end of one may look like: §13.2.5.43 to 51.
+        rb"<!--(?!-?>)" + _all(rb"[^-]++|-(?!-!?>)") + rb"--!?>",
+        rb"<![A-Za-z][^>]*+>",
+        # Whole scripts without the comments that may hide their end.
+        _whole_element(b"script", rb"!--|"),
+        *(_whole_element(name) for name in (b"style", b"title", b"noscript", b"textarea")),
+        # Drawings without a link, HTML or text to be read as anything else.
+        rb"<[sS][vV][gG](?=[\t\n\f\r >])(?![^>]*+(?<=/)>)"
+        + _REST_OF_START_TAG
+        + _all(
+            rb"[^<]++|</?(?:"
+            + _DRAWN
+            + rb")(?=[\t\n\f\r />])"
+            + _REST_OF_START_TAG
+            + rb"|<title>[^<]*+</title>"
+        )
+        + rb"</[sS][vV][gG][\t\n\f\r ]*+>",
+        rb"<[mM][eE][tT][aA](?=[\t\n\f\r />])"
+        + _all(rb"(?![\t\n\f\r /]*+[hH][tT][tT][pP]-)" + _ATTRIBUTE)
+        + rb"[\t\n\f\r /]*+>",
+    ]
+)
+"""What is common in HTML, simple and whole, and holds no link."""
+
+
+def _other_attribute(*names: bytes) -> bytes:
+    """An attribute with none of ``names``, written plainly; the space before it included."""
+    return (
+        rb"[\t\n\f\r ]++(?!(?:" + rb"|".join(map(any_case, names)) + rb")[\t\n\f\r =/>])[^\t\n\f\r />=]++"
+        rb"(?:=(?:\"[^\"]*+\"|'[^']*+'|[^\t\n\f\r >\"'=][^\t\n\f\r >]*+)|(?=[\t\n\f\r >]))"
+    )
+
+
+PLAIN_LINK = re.compile(
+    rb"<[aA](?=[\t\n\f\r ])"
+    + _all(_other_attribute(b"href", b"data-kmproxy"))
+    + rb"[\t\n\f\r ]++[hH][rR][eE][fF]=(?:\"([^\"]*+)\"|'([^']*+)')"
+    + _all(_other_attribute(b"data-kmproxy"))
+    + rb"[\t\n\f\r ]*+>"
+)
+"""A whole ``<a>`` as nearly all are written; its ``href`` is one of the groups."""
+
+
+def harmless_links(hosts: Iterable[bytes]) -> bytes:
+    """A pattern for ``<a>`` tags, written plainly, whose ``href`` leads to none of ``hosts``.
+
+    Each host is a pattern itself. The base URL must lead to none of them either.
+    """
+    value = rb"|".join(b"%b(?:%b)%b" % (quote, _harmless_url(quote, hosts), quote) for quote in (b'"', b"'"))
+    attribute = rb"[\t\n\f\r ]++[hH][rR][eE][fF]=(?:" + value + rb")|" + _other_attribute(b"href")
+    return rb"<[aA](?=[\t\n\f\r ])" + _all(attribute) + rb"[\t\n\f\r ]*+>"
+
+
+def _harmless_url(quote: bytes, hosts: Iterable[bytes]) -> bytes:
+    """A URL no browser reads as leading to ``hosts``: nothing escaped, dropped or odd before its path."""
+    rest = rb"[^" + quote + rb"]*+"
+    ours = rb"(?!(?:" + rb"|".join(hosts) + rb")\.?[:/?#\\" + quote + rb"])"
+    after_host = rb"(?::[0-9]*+)?(?=[/?#" + quote + rb"])"
+    return rb"|".join(
+        [
+            rb"[#?]" + rest,
+            rb"/(?![/\\&\t\n\r])" + rest,
+            rb"(?:[hH][tT][tT][pP][sS]?:)?//" + ours + rb"[A-Za-z0-9.-]++" + after_host + rest,
+            rb"[A-Za-z0-9_.~%-]++(?=[/?#" + quote + rb"])" + rest,
+            rb"(?:mailto|javascript|tel):" + rest,
+        ]
+    )
+
+
+@cache
 def raw_text_end(name: bytes) -> re.Pattern[bytes]:
     """The end tag that closes a raw text element (an "appropriate end tag token")."""
     return re.compile(rb"</" + re.escape(name) + rb"(?=[\t\n\f\r />])", re.IGNORECASE)

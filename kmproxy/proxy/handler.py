@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from aiohttp import HttpVersion11, web
 
@@ -13,6 +14,7 @@ from kmproxy.errors import OutboxError
 from kmproxy.messages import Headers, Request, Response, first, without
 from kmproxy.observer import Observer
 from kmproxy.outbox import Outbox
+from kmproxy.pages.blocks import Job
 from kmproxy.pages.codings import CodingError
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.proxy.headers import TrustedProxies, end_to_end, forwarded, scheme
@@ -25,6 +27,9 @@ _log = logging.getLogger(__name__)
 
 _COALESCED = 1 << 16
 """Bytes of a body that are waiting and may leave in one piece."""
+
+_MOMENT = 0.003
+"""Seconds a page may pause before what is decided of it leaves."""
 
 _ANSWERS = {
     400: (b"Bad Request", "This request can't be read."),
@@ -55,6 +60,7 @@ class ProxyHandler:
         self._trusted = trusted
         self._observer = observer
         self._wake_sender = wake_sender
+        self._working = False
 
     async def __call__(self, message: web.BaseRequest) -> web.StreamResponse:
         status = _unserved(message)
@@ -129,12 +135,25 @@ class ProxyHandler:
             if departure.rewriter:
                 await response.write(departure.rewriter.finish())
                 self._observer.page_done(arrival, departure.rewriter)
+                self._later(departure.rewriter.jobs)
         except (UpstreamError, CodingError) as error:
             self._observer.failed(f"broken-body-{type(error).__name__}")
             if departure.rewriter:
                 await response.write(departure.rewriter.salvage())
             response.break_off(message)
         return response
+
+    def _later(self, jobs: Sequence[Job]) -> None:
+        """Do work for the next page off the path of this one, a page's worth at a time."""
+        if jobs and not self._working:
+            self._working = True
+            future = asyncio.get_running_loop().run_in_executor(None, _do, jobs)
+            future.add_done_callback(self._worked)
+
+    def _worked(self, future: asyncio.Future[None]) -> None:
+        self._working = False
+        if not future.cancelled() and (error := future.exception()):
+            _log.error("%s while a page was prepared for the next visitor", type(error).__name__)
 
     def _fail(self, message: web.BaseRequest, error: UpstreamError) -> web.StreamResponse:
         self._observer.failed(type(error).__name__)
@@ -152,6 +171,9 @@ async def _pump(exchange: Exchange, response: RawResponse, rewriter: PageRewrite
     while True:
         data = exchange.read_nowait()
         if data is None:
+            data = await _soon(exchange) if rewriter else None
+        if data is None:
+            await response.write(rewriter.flush() if rewriter else b"")
             response.send_head()
             data = await exchange.read()
         while data and len(data) < _COALESCED and exchange.buffered:
@@ -163,12 +185,26 @@ async def _pump(exchange: Exchange, response: RawResponse, rewriter: PageRewrite
             await response.write(out)
 
 
+async def _soon(exchange: Exchange) -> bytes | None:
+    """What comes within a moment, or None: a page in one go costs less than one in pieces."""
+    try:
+        async with asyncio.timeout(_MOMENT):
+            return await exchange.read()
+    except TimeoutError:
+        return None
+
+
 async def _body(message: web.BaseRequest) -> AsyncIterator[bytes]:
     """The request's body as it comes; a client that waits to be asked for it is asked now."""
     if message.headers.get("Expect", "").lower() == "100-continue" and message.transport is not None:
         message.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     while data := await message.content.readany():
         yield data
+
+
+def _do(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        job()
 
 
 def _unserved(message: web.BaseRequest) -> int:

@@ -9,11 +9,15 @@ import brotli
 import zstandard
 
 from kmproxy.links.decorate import Skip, Slot, find_slot
-from kmproxy.pages.scanner import Scanner
+from kmproxy.pages.chunks import Chunk, ChunkCache, PageScan, Texts
+from kmproxy.pages.elements import Elements
+from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.pages.scanner import FindSlot, Scanner
+from kmproxy.pages.templates import Templates
 from kmproxy.site import resolve_base
 
 PAGE = "https://www.a.example/dir/page"
-ELEMENTS = frozenset({b"a", b"area"})
+ELEMENTS = ("a", "area")
 CODINGS = [b"", b"identity", b"gzip", b"x-gzip", b"deflate", b"br", b"zstd"]
 
 
@@ -29,18 +33,31 @@ def slot(raw: bytes, base: str) -> Slot | Skip:
     return find_slot(raw, base, leads, owns, in_html=True)
 
 
-def scanner(elements: frozenset[bytes] = ELEMENTS) -> Scanner:
-    return Scanner(elements, PAGE, slot, resolve_base)
+def scan(elements: Iterable[str] = ELEMENTS, find: FindSlot = slot, page: str = PAGE) -> PageScan:
+    """A new page on its way through a new scanner, with nothing remembered."""
+    rules = Scanner(Elements(elements), find, resolve_base)
+    return PageScan(rules, "www.a.example", page, ChunkCache(1 << 24))
 
 
-def pieces(chunks: Iterable[bytes], by: Scanner | None = None) -> list[bytes]:
-    """All pieces of a page: between each two stands a slot."""
-    by = by or scanner()
+def rewriter(coding: bytes, text: bytes, by: PageScan | None = None) -> PageRewriter:
+    return PageRewriter(coding, by or scan(), Texts(text), Templates(1 << 24), PAGE)
+
+
+def pieces(chunks: Iterable[bytes], by: PageScan | None = None) -> list[bytes]:
+    """All pieces of a page that pauses after each chunk: between each two stands a slot."""
+    by = by or scan()
     found = [b""]
-    for part in [*map(by.feed, chunks), by.finish()]:
-        found[-1] += part[0]
-        found += part[1:]
+    for part in _parts(chunks, by):
+        found[-1] += part.pieces[0]
+        found += part.pieces[1:]
     return found
+
+
+def _parts(chunks: Iterable[bytes], by: PageScan) -> Iterator[Chunk]:
+    for chunk in chunks:
+        yield from by.feed(chunk)
+        yield from by.flush()
+    yield from by.finish()
 
 
 def bytewise(data: bytes) -> Iterator[bytes]:

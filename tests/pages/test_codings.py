@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 import zlib
 
+import pages_kit
 import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pages_kit import CODINGS, bytewise, cut, decoded, encoded, scanner
+from pages_kit import CODINGS, bytewise, cut, decoded, encoded
 
-from kmproxy.pages.codings import SUPPORTED, CodingError, decoder, encoder
+from kmproxy.pages.codings import SUPPORTED, CodingError, Encoder, decoder, encoder
 from kmproxy.pages.rewriter import PageRewriter
 
 COMPRESSED = [coding for coding in CODINGS if coding not in (b"", b"identity")]
@@ -31,8 +33,13 @@ def through(coding: bytes, chunks: list[bytes]) -> bytes:
     return b"".join([*map(stream.write, chunks), stream.finish()])
 
 
+def sent(stream: Encoder | PageRewriter, data: bytes) -> bytes:
+    """What leaves before a pause."""
+    return stream.write(data) + stream.flush()
+
+
 def rewriter(coding: bytes) -> PageRewriter:
-    return PageRewriter(coding, scanner(), TEXT)
+    return pages_kit.rewriter(coding, TEXT)
 
 
 def rewritten(coding: bytes, chunks: list[bytes]) -> bytes:
@@ -66,7 +73,7 @@ def test_what_is_encoded_in_any_chunks_is_read_by_others(coding: bytes, chunks: 
 def test_what_was_written_can_be_decoded_at_once(coding: bytes) -> None:
     there, back = encoder(coding), decoder(coding)
     for part in (b"<!doctype html>", b"<p>one", b"x" * 100_000, random.Random(1).randbytes(50_000), b"."):
-        assert back.write(there.write(part)) == part
+        assert back.write(sent(there, part)) == part
     assert back.write(there.finish()) + back.finish() == b""
 
 
@@ -198,6 +205,7 @@ def test_a_page_is_rewritten_in_its_own_coding(coding: bytes, raw: bool, size: i
 def test_links_left_alone_are_counted_by_reason() -> None:
     page = rewriter(b"")
     page.write(b"<a href='https://c.example/'><a href='https://c.example/'>")
+    page.finish()
 
     assert (page.decorated, page.skipped) == (0, {"other-site": 2})
 
@@ -236,10 +244,8 @@ def test_a_body_cut_short_later_is_an_error_that_loses_nothing(coding: bytes) ->
     body = (
         random.Random(4).randbytes(50_000).replace(b"<", b"") + b"<a href='https://b.example/'>x<a href='cut"
     )
-    stream = encoder(coding)
-    data = stream.write(body)
     page = rewriter(coding)
-    out = page.write(data)
+    out = sent(page, sent(encoder(coding), body))
 
     with pytest.raises(CodingError):
         page.finish()
@@ -252,9 +258,8 @@ def test_a_body_cut_short_later_is_an_error_that_loses_nothing(coding: bytes) ->
 
 @pytest.mark.parametrize("coding", [b"gzip", b"deflate", b"br", b"zstd"])
 def test_a_body_that_breaks_is_an_error_that_loses_nothing(coding: bytes) -> None:
-    stream = encoder(coding)
     page = rewriter(coding)
-    out = page.write(stream.write(b"<p>one<a href="))
+    out = sent(page, sent(encoder(coding), b"<p>one<a href="))
 
     with pytest.raises(CodingError):
         page.write(b"\xff\xff\xff\xff" * 100)
@@ -265,7 +270,7 @@ def test_a_body_that_breaks_is_an_error_that_loses_nothing(coding: bytes) -> Non
 @pytest.mark.parametrize("coding", CODINGS)
 def test_an_upstream_that_goes_away_takes_nothing_along(coding: bytes) -> None:
     page = rewriter(coding)
-    out = page.write(encoder(coding).write(b"<p>one<a href="))
+    out = sent(page, sent(encoder(coding), b"<p>one<a href="))
     assert decoder(coding).write(out + page.salvage()) == b"<p>one<a href="
 
     early = rewriter(coding)
@@ -301,6 +306,44 @@ def test_a_stream_stays_a_stream(coding: bytes) -> None:
 
     for part in (b"<p>one", b"<a href='https://b.example/'>", b"two</a>"):
         filled = part.replace(b"example/", b"example/?kmi=v")
-        assert back.write(page.write(there.write(part))) == filled
+        assert back.write(sent(page, sent(there, part))) == filled
     assert back.write(page.write(there.finish()) + page.finish()) == b""
     assert back.finish() == b""
+
+
+@pytest.mark.parametrize("coding", COMPRESSED)
+def test_a_bomb_is_let_by_undecoded_before_it_fills_the_memory(coding: bytes) -> None:
+    body = encoded(coding, b"\0" * (100 << 20))
+    page = rewriter(coding)
+    tracemalloc.start()
+    out = page.write(body) + page.finish()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert (out, page.left_alone) == (body, "wrong-coding")
+    assert peak < 70 << 20
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize(
+    "meta", ['<meta charset="iso-2022-jp">', "<META http-equiv=x content='text/html; charset=HZ-GB-2312'>"]
+)
+def test_a_page_that_declares_a_charset_that_is_not_ascii_leaves_as_it_came(coding: bytes, meta: str) -> None:
+    data = encoded(coding, b"<!doctype html>" + meta.encode() + BODY)
+    for chunks in ([data], list(bytewise(data))):
+        page = rewriter(coding)
+        assert b"".join([*map(page.write, chunks), page.finish()]) == data
+        assert page.left_alone == "charset"
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        b"<meta charset=utf-8>",
+        b"<meta charset='Shift_JIS'>",
+        b"<meta charset=utf-16>",
+        b"x" * 1100 + b"<meta charset=iso-2022-jp>",
+    ],
+)
+def test_a_page_that_declares_any_other_is_decorated(meta: bytes) -> None:
+    assert rewritten(b"", [meta + BODY]) == meta + FILLED

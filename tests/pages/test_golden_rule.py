@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pages_kit import ELEMENTS, PAGE, bytewise, cut, decoded, encoded, pieces, slot
+from pages_kit import bytewise, cut, decoded, encoded, pieces, rewriter, scan, slot
 
 from kmproxy.links.decorate import Skip, Slot
-from kmproxy.pages.rewriter import PageRewriter
-from kmproxy.pages.scanner import Scanner
-from kmproxy.site import resolve_base
+from kmproxy.pages.chunks import PageScan
 
 MARK = b"kmi=\x00\x01inserted\x01\x00"
 """No page of the strategy holds it."""
@@ -135,8 +133,8 @@ codings = st.sampled_from(
 )
 
 
-def recording() -> tuple[Scanner, list[bytes]]:
-    """A scanner, and the leads it was told to put before its slots, in their order."""
+def recording() -> tuple[PageScan, list[bytes]]:
+    """A page's scan, and the leads it was told to put before its slots, in their order."""
     leads: list[bytes] = []
 
     def find(raw: bytes, base: str) -> Slot | Skip:
@@ -145,7 +143,7 @@ def recording() -> tuple[Scanner, list[bytes]]:
             leads.append(found.lead)
         return found
 
-    return Scanner(ELEMENTS, PAGE, find, resolve_base), leads
+    return scan(find=find), leads
 
 
 def without(parts: list[bytes], leads: list[bytes]) -> bytes:
@@ -173,17 +171,17 @@ def test_the_output_less_what_was_inserted_is_the_input(
 ) -> None:
     name, raw = coding
     by, leads = recording()
-    rewriter = PageRewriter(name, by, MARK)
+    page_rewriter = rewriter(name, MARK, by)
     chunks = cut(encoded(name, page, raw=raw), at)
 
-    out = b"".join([*map(rewriter.write, chunks), rewriter.finish()])
+    out = b"".join([*map(page_rewriter.write, chunks), page_rewriter.finish()])
 
-    if rewriter.left_alone:
+    if page_rewriter.left_alone:
         assert out == b"".join(chunks)
         assert page[:2] in (b"\xfe\xff", b"\xff\xfe")
         return
     assert without(decoded(name, out).split(MARK), leads) == page
-    assert rewriter.decorated == len(leads)
+    assert page_rewriter.decorated == len(leads)
 
 
 @given(pages)

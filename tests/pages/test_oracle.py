@@ -11,14 +11,12 @@ import pytest
 from ada_url import URL
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pages_kit import ELEMENTS, PAGE, cut
+from pages_kit import cut, pieces, rewriter, scan
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from kmproxy.links.decorate import Skip, Slot, find_slot
 from kmproxy.links.entities import decode
 from kmproxy.pages.rewriter import PageRewriter
-from kmproxy.pages.scanner import Scanner
-from kmproxy.site import resolve_base
 
 CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus" / "pages"
 CORPUS_PAGES = sorted(CORPUS.glob("*.html"))
@@ -98,9 +96,9 @@ class Before:
         def find(raw: bytes, base: str) -> Slot | Skip:
             return find_slot(raw, base, self.leads, lambda name: name == "kmi", in_html=True)
 
-        rewriter = PageRewriter(b"", Scanner(ELEMENTS, DOCUMENT, find, resolve_base), TEXT)
+        page_rewriter = rewriter(b"", TEXT, scan(find=find, page=DOCUMENT))
         chunks = cut(self.page, range(size, len(self.page), size))
-        return b"".join([*map(rewriter.write, chunks), rewriter.finish()]), rewriter
+        return b"".join([*map(page_rewriter.write, chunks), page_rewriter.finish()]), page_rewriter
 
     def leads(self, host: str) -> Skip | None:
         return None if host in self.domains else Skip.ELSEWHERE
@@ -134,7 +132,7 @@ def test_the_corpus_has_links_to_decorate() -> None:
 @pytest.mark.parametrize("path", CORPUS_PAGES, ids=lambda path: path.stem)
 def test_on_a_real_page_just_the_right_hrefs_change(path: Path) -> None:
     before = Before(path.read_bytes())
-    out, rewriter = before.rewritten(size=1400)
+    out, through = before.rewritten(size=1400)
     after = parsed(out)
 
     assert len(after) == len(before.items)
@@ -146,7 +144,7 @@ def test_on_a_real_page_just_the_right_hrefs_change(path: Path) -> None:
             old[1].pop("href")
             new[1].pop("href")
         assert old == new
-    assert not {Skip.UNSURE.value, Skip.TAGGED.value, "tag-too-long"} & rewriter.skipped.keys()
+    assert not {Skip.UNSURE.value, Skip.TAGGED.value, "tag-too-long"} & through.skipped.keys()
 
 
 # What a parser's tree decides and no tokenizer can know is kept out: framesets (which drop links),
@@ -273,9 +271,7 @@ def hrefs_by_the_scanner(page: bytes) -> set[str]:
         seen.add(decode(NOSCRIPT.sub(rb"\1noframes", raw).decode().replace("\0", "\ufffd"))[0])
         return Skip.ELSEWHERE
 
-    scanner = Scanner(ELEMENTS, PAGE, find, resolve_base)
-    scanner.feed(page)
-    scanner.finish()
+    pieces([page], scan(find=find))
     return seen
 
 

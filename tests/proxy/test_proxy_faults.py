@@ -102,11 +102,29 @@ async def test_an_upstream_that_stops_within_a_body_breaks_the_response_off(tmp_
     assert answer.endswith(b"half\r\n")
 
 
-async def test_a_compressed_page_cut_short_is_never_told_as_whole(tmp_path: Path) -> None:
+async def test_a_compressed_page_cut_short_leaves_as_broken_as_it_came(tmp_path: Path) -> None:
     page = gzip.compress(b'<a href="http://b.example/">b</a>' * 500)[:-20]
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n"
     async with (
         Upstream(head + b"Content-Length: %d\r\n\r\n" % len(page) + page).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url), ("b.example", None)))) as p,
+    ):
+        answer = await p.get("a.example", headers=b"Cookie: km_ni=bob\r\n" + BROWSER)
+    assert unchunked(split(answer)[2]) == page
+
+
+async def test_a_compressed_page_that_breaks_off_after_a_pause_is_never_told_as_whole(tmp_path: Path) -> None:
+    page = gzip.compress(b'<a href="http://b.example/">b</a>' * 500)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n"
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(head + b"Content-Length: %d\r\n\r\n" % len(page) + page[:40])
+        await asyncio.sleep(0.05)
+        writer.write(page[40:60])
+
+    async with (
+        Upstream(script).listening() as upstream,
         proxy(config(tmp_path, site(("a.example", upstream.url), ("b.example", None)))) as p,
     ):
         answer = await p.get("a.example", headers=b"Cookie: km_ni=bob\r\n" + BROWSER)

@@ -1,0 +1,77 @@
+"""Pages seen before, ready to be filled: from a body as the upstream sent it to its template."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kmproxy.pages.compressed import CompressedTemplate
+
+_REMEMBERED_SIGHTS = 65_536
+"""Bodies of which it is known that they were seen once."""
+
+
+class Key(NamedTuple):
+    """What a template depends on: no visitor, but the length of a visitor's text."""
+
+    page: str
+    """The page's host and origin, which decide where its links lead."""
+
+    coding: bytes
+    length: int
+    body: bytes
+    """As the upstream sent it, whole: nothing less tells two pages apart for certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What a body becomes."""
+
+    compressed: CompressedTemplate | None
+    """None: it leaves as it came, for there is nothing to decorate."""
+
+    decorated: int
+    skipped: dict[str, int]
+
+
+class Templates:
+    """Templates, the latest used last; bounded in bytes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._templates: OrderedDict[Key, Template] = OrderedDict()
+        self._sights: OrderedDict[int, None] = OrderedDict()
+
+    def get(self, key: Key) -> Template | None:
+        """The template, if there is one."""
+        template = self._templates.get(key)
+        if template is not None:
+            self._templates.move_to_end(key)
+        return template
+
+    def seen_before(self, key: Key) -> bool:
+        """Whether the body was looked for before: then it is worth a template."""
+        sight = hash(key)
+        if sight in self._sights:
+            return True
+        self._sights[sight] = None
+        if len(self._sights) > _REMEMBERED_SIGHTS:
+            self._sights.popitem(last=False)
+        return False
+
+    def put(self, key: Key, template: Template) -> None:
+        """Keep it, and let go of the longest unused."""
+        if key in self._templates:
+            return
+        self._templates[key] = template
+        self._bytes += _size(key, template)
+        while self._bytes > self._max_bytes:
+            self._bytes -= _size(*self._templates.popitem(last=False))
+
+
+def _size(key: Key, template: Template) -> int:
+    compressed = template.compressed
+    # The tables of a checksum are 1,024 numbers.
+    return 2048 + len(key.body) + (sum(map(len, compressed.parts)) + 40_000 if compressed else 0)
