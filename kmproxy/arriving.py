@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from kmproxy import caching
+from kmproxy import validators
 from kmproxy.identity.cookies import Cookies
 from kmproxy.identity.navigation import evidence
 from kmproxy.identity.provider import Inbound, Provider, Randomness
-from kmproxy.identity.visitor import Decision, Evidence, Visitor
+from kmproxy.identity.visitor import NOBODY, Decision, Evidence, Visitor
 from kmproxy.links import query
-from kmproxy.messages import Headers, Response, tokens, without
+from kmproxy.messages import Headers, Response, values, without
 from kmproxy.pages.codings import SUPPORTED
 from kmproxy.tracking import TrackingCall
 from kmproxy.visit import Arrival, Note, Seen
@@ -146,19 +146,20 @@ def plain_answer(status: int, reason: bytes, text: str, method: str) -> Response
     return Response(status, reason, headers, b"" if method == "HEAD" else body)
 
 
-def for_upstream(arrival: Arrival, *, navigation: bool) -> Headers:
+def for_upstream(arrival: Arrival) -> Headers:
     """The request's headers with our word on who the visitor is, and never anybody else's."""
-    headers = tuple(pair for pair in arrival.headers if not _claims_identity(pair[0]))
-    if navigation:
+    page, headers = arrival.asks_for_page, arrival.headers
+    if page:
         headers = _readable_codings(headers)
-        if arrival.is_known:
-            headers = without(headers, caching.CONDITIONAL)
-    visitor = next((visitor for _, visitor in arrival.seen if visitor.identity), Visitor())
+    if validators.is_conditional(headers):
+        headers = validators.for_upstream(arrival.request.method, headers, arrival.mark, page=page)
+    own = [pair for pair in headers if not _claims_identity(pair[0])]
+    visitor = next((visitor for _, visitor in arrival.seen if visitor.identity), NOBODY)
     if visitor.identity:
-        headers = (*headers, (b"X-KM-Identity", visitor.identity.encode()))
+        own.append((b"X-KM-Identity", visitor.identity.encode()))
     if visitor.anonymous:
-        headers = (*headers, (b"X-KM-Anonymous-ID", visitor.anonymous.encode()))
-    return headers
+        own.append((b"X-KM-Anonymous-ID", visitor.anonymous.encode()))
+    return tuple(own)
 
 
 @lru_cache(maxsize=1024)
@@ -169,8 +170,15 @@ def _claims_identity(name: bytes) -> bool:
 
 def _readable_codings(headers: Headers) -> Headers:
     """Accept-Encoding without what could not be read; untouched if there is no such coding."""
-    offered = tokens(headers, b"accept-encoding")
-    known = [coding for coding in offered if coding.partition(b";")[0].strip() in SUPPORTED]
-    if known == offered:
+    readable = _readable(b",".join(values(headers, b"accept-encoding")))
+    if not readable:
         return headers
-    return (*without(headers, {b"accept-encoding"}), (b"Accept-Encoding", b", ".join(known) or b"identity"))
+    return (*without(headers, {b"accept-encoding"}), (b"Accept-Encoding", readable))
+
+
+@lru_cache(maxsize=1024)
+def _readable(offered: bytes) -> bytes:
+    """The codings of ``offered`` that can be read; ``b""`` where all can."""
+    codings = [coding for part in offered.lower().split(b",") if (coding := part.strip())]
+    known = [coding for coding in codings if coding.partition(b";")[0].strip() in SUPPORTED]
+    return b"" if known == codings else b", ".join(known) or b"identity"

@@ -6,68 +6,97 @@ RFC 9111 (caching), RFC 9110 §8.8 (validators), §14 (ranges), RFC 9530 (digest
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from kmproxy.messages import Headers, first, tokens, values, without
+from kmproxy import validators
+from kmproxy.messages import Headers, first, values, without
 
+_NONE: frozenset[bytes] = frozenset()
 # They speak of the upstream's bytes, which are not the ones that leave.
 _OF_THE_BODY = frozenset(
-    b"content-length etag last-modified accept-ranges content-md5 digest content-digest repr-digest".split()
+    b"content-length etag last-modified accept-ranges trailer"
+    b" content-md5 digest content-digest repr-digest unencoded-digest".split()
 )
 # They tell a shared cache more than Cache-Control does: RFC 9213, Akamai, nginx, LiteSpeed.
 _SHARED_CACHES = frozenset(
     {b"surrogate-control", b"edge-control", b"x-accel-expires", b"x-litespeed-cache-control"}
 )
 _DIRECTIVE = re.compile(rb"""(?:[^,"]|"(?:[^"\\]|\\.)*"?)+""", re.DOTALL)
-_SHARED_DIRECTIVES = (b"public", b"s-maxage", b"private", b"proxy-revalidate")
-
-CONDITIONAL = frozenset({b"if-none-match", b"if-modified-since", b"if-range", b"range"})
-"""Request headers that ask for less than the page, going by a copy made for a visitor."""
+_SHARED_DIRECTIVES = frozenset({b"public", b"s-maxage", b"private", b"proxy-revalidate"})
 
 
-def personal(headers: Headers) -> Headers:
-    """The headers of a body of its own: no validator of the upstream's, no shared cache."""
-    return private(without(headers, _OF_THE_BODY))
+def personal(headers: Headers, mark: bytes) -> Headers:
+    """The headers of a body of its own: the visitor's own validator, no shared cache."""
+    etag = validators.marked(headers, mark)
+    kept = _private(headers, _OF_THE_BODY)
+    return (*kept, (b"ETag", etag)) if etag else kept
 
 
 def private(headers: Headers) -> Headers:
     """No shared cache may keep this; what was said of the visitor's own cache stays."""
-    said = [said for said in _directives(headers) if not said.lower().startswith(_SHARED_DIRECTIVES)]
-    kept = _for_one_cache(without(headers, {b"cache-control"}))
-    return vary_on_cookie((*kept, (b"Cache-Control", b", ".join([b"private", *said]))))
+    return _private(headers, _NONE)
 
 
 def unstored(headers: Headers) -> Headers:
     """No cache at all may keep this."""
-    kept = _for_one_cache(without(headers, {b"cache-control", b"expires", b"etag", b"last-modified"}))
-    return (*kept, (b"Cache-Control", b"no-store"))
+    unwanted = _for_shared_caches(headers) | {b"cache-control", b"expires", b"etag", b"last-modified"}
+    return (*without(headers, unwanted), (b"Cache-Control", b"no-store"))
 
 
 def vary_on_cookie(headers: Headers) -> Headers:
     """Other cookies, another page."""
-    named = tokens(headers, b"vary")
-    if b"cookie" in named or b"*" in named:
-        return headers
-    said = [value for value in values(headers, b"vary") if value.strip()]
-    return (*without(headers, {b"vary"}), (b"Vary", b", ".join([*said, b"Cookie"])))
+    vary = _varying(b",".join(values(headers, b"vary")))
+    return (*without(headers, {b"vary"}), (b"Vary", vary)) if vary else headers
 
 
 def forbids_transforming(headers: Headers) -> bool:
     """``Cache-Control: no-transform`` (RFC 9111 §5.2.2.6)."""
-    return b"no-transform" in tokens(headers, b"cache-control")
-
-
-def _directives(headers: Headers) -> list[bytes]:
-    """What Cache-Control says; a comma within quotes is none (``private="a, b"``)."""
-    found = _DIRECTIVE.findall(b",".join(values(headers, b"cache-control")))
-    return [directive for said in found if (directive := said.strip())]
-
-
-def _for_one_cache(headers: Headers) -> Headers:
-    """Without the headers that speak to some shared cache alone (``CDN-Cache-Control`` and its kin)."""
-    kept = without(headers, _SHARED_CACHES)
-    return tuple(pair for pair in kept if not pair[0].lower().endswith(b"cdn-cache-control"))
+    said = b",".join(values(headers, b"cache-control")).lower()
+    return b"no-transform" in said and b"no-transform" in map(_name, _directives(said))
 
 
 def is_attachment(headers: Headers) -> bool:
-    """A body that is saved, not shown (RFC 6266)."""
-    return first(headers, b"content-disposition").strip().lower().startswith(b"attachment")
+    """A body that is saved, not shown: so is one of an unknown disposition (RFC 6266 §4.2)."""
+    disposition = first(headers, b"content-disposition").partition(b";")[0].strip().lower()
+    # Where the type was forgotten (``filename="a.html"``), browsers show the page.
+    return disposition not in (b"", b"inline") and b"=" not in disposition
+
+
+def _private(headers: Headers, unwanted: frozenset[bytes]) -> Headers:
+    vary = _varying(b",".join(values(headers, b"vary")))
+    control = _not_shared(b",".join(values(headers, b"cache-control")))
+    replaced = {b"cache-control", b"vary"} if vary else {b"cache-control"}
+    kept = without(headers, unwanted | replaced | _for_shared_caches(headers))
+    kept = (*kept, (b"Cache-Control", control))
+    return (*kept, (b"Vary", vary)) if vary else kept
+
+
+@lru_cache(maxsize=1024)
+def _not_shared(said: bytes) -> bytes:
+    """A Cache-Control that lets the visitor's own cache do what it might, and no other."""
+    kept = [directive for directive in _directives(said) if _name(directive) not in _SHARED_DIRECTIVES]
+    return b", ".join([b"private", *kept])
+
+
+@lru_cache(maxsize=1024)
+def _varying(said: bytes) -> bytes:
+    """A Vary with ``Cookie`` in it; ``b""`` where ``said`` needs no change."""
+    named = [name for part in said.split(b",") if (name := part.strip())]
+    if not {b"cookie", b"*"}.isdisjoint(name.lower() for name in named):
+        return b""
+    return b", ".join([*named, b"Cookie"])
+
+
+def _directives(said: bytes) -> list[bytes]:
+    """What a Cache-Control says; a comma within quotes is none (``private="a, b"``)."""
+    return [directive for found in _DIRECTIVE.findall(said) if (directive := found.strip())]
+
+
+def _name(directive: bytes) -> bytes:
+    return directive.partition(b"=")[0].strip().lower()
+
+
+def _for_shared_caches(headers: Headers) -> frozenset[bytes]:
+    """The names of headers that speak to some shared cache alone, ``CDN-Cache-Control``'s kin among them."""
+    kin = [low for name, _ in headers if (low := name.lower()).endswith(b"cdn-cache-control")]
+    return _SHARED_CACHES.union(kin) if kin else _SHARED_CACHES

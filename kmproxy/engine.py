@@ -46,16 +46,16 @@ class Engine:
         site = domain.site
         jar = cookie.read(values(request.headers, b"cookie"))
         refusal = _refusal(site, request.headers, jar)
-        seen = () if refusal else tuple(Seen(provider, provider.read(jar)) for provider in site.providers)
+        seen = () if refusal else tuple([Seen(provider, provider.read(jar)) for provider in site.providers])
         arrival = Arrival(request, domain, request.headers, request.target, seen)
         navigation = is_navigation(request.method, request.headers)
         if navigation and recording and _WITH_QUERY.fullmatch(request.target):
             arrival = self._follow(arrival, jar, refusal)
         if arrival.answer:
             return arrival
-        if navigation and site.mint and not is_prefetch(request.headers):
+        if navigation and site.mint and arrival.is_new_to_some and not is_prefetch(request.headers):
             arrival = arriving.mint(arrival, jar, self._randomness)
-        return replace(arrival, headers=arriving.for_upstream(arrival, navigation=navigation))
+        return replace(arrival, headers=arriving.for_upstream(arrival))
 
     def _follow(self, arrival: Arrival, jar: Cookies, refusal: str | None) -> Arrival:
         """The visitor identified from the URL, and the URL made clean."""
@@ -77,11 +77,12 @@ class Engine:
     def depart(self, arrival: Arrival, response: Response) -> Departure:
         """What to do with the upstream's ``response`` to ``arrival``."""
         headers = departing.decorated_headers(arrival, response)
-        leads_away = headers != response.headers
+        leads_away = headers is not response.headers and headers != response.headers
         if leads_away:
             headers = caching.unstored(headers)
-        page = departing.is_page(response)
-        if not page:
+        if response.status == 304:
+            return Departure(_with_cookies(departing.not_modified(arrival, headers), arrival.cookies))
+        if not departing.is_page(response):
             return Departure(_with_cookies(headers, arrival.cookies + arrival.minted * leads_away))
         if not arrival.is_known:
             return Departure(_with_cookies(caching.vary_on_cookie(headers), arrival.cookies))
@@ -89,7 +90,7 @@ class Engine:
         if reason := departing.left_alone(headers):
             return Departure(_with_cookies(headers, cookies), notes=(Note("left-alone", "", reason),))
         rewriter = None if arrival.request.method == "HEAD" else departing.rewriter(arrival, headers)
-        return Departure(_with_cookies(caching.personal(headers), cookies), rewriter)
+        return Departure(_with_cookies(caching.personal(headers, arrival.mark), cookies), rewriter)
 
 
 def _refusal(site: Site, headers: Headers, jar: Cookies) -> str | None:

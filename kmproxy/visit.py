@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from kmproxy import validators
 from kmproxy.identity.provider import Provider
 from kmproxy.identity.visitor import Visitor
 from kmproxy.links.hosts import bare_host
 from kmproxy.links.query import encode
-from kmproxy.messages import Headers, Request, Response
+from kmproxy.messages import Headers, Request, Response, first
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.site import Domain
 from kmproxy.tracking import TrackingCall
+
+_SHOWN = frozenset({b"document", b"iframe", b"frame", b"fencedframe"})
 
 
 class Note(NamedTuple):
@@ -72,6 +75,27 @@ class Arrival:
     def is_known(self) -> bool:
         """Whether any provider has an identity for the visitor."""
         return any(visitor.identity for _, visitor in self.seen)
+
+    @property
+    def is_new_to_some(self) -> bool:
+        """Whether any provider has no identity for the visitor."""
+        return not all(visitor.identity for _, visitor in self.seen)
+
+    @property
+    def mark(self) -> bytes:
+        """What tells a page made for this visitor from any other; ``b""`` for a nobody."""
+        said = self.parameters("&")
+        return validators.mark(self.domain.site.fingerprint, said) if said else b""
+
+    @property
+    def asks_for_page(self) -> bool:
+        """Whether the answer will be shown as a page: by itself, in a frame, or put in place by a script."""
+        method, headers = self.request.method, self.request.headers
+        if method not in ("GET", "HEAD"):
+            return False
+        return (
+            first(headers, b"sec-fetch-dest") in _SHOWN or b"text/html" in first(headers, b"accept").lower()
+        )
 
     def parameters(self, separator: str) -> bytes:
         """The visitor's parameters as they stand on a link, ``&`` or ``&amp;`` between them."""

@@ -12,7 +12,7 @@ from kmproxy.config import load
 from kmproxy.engine import Engine
 from kmproxy.messages import Headers, Request, Response, first, values
 from kmproxy.site import Sites
-from kmproxy.visit import Arrival
+from kmproxy.visit import Arrival, Departure
 
 NOW = 1_700_000_000.9
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -90,6 +90,14 @@ def arrive(request: Request, **tables: Any) -> Arrival:
     found = engine(**tables).arrive(request)
     assert found is not None
     return found
+
+
+def through(departure: Departure, body: bytes, chunk: int = 0) -> bytes:
+    """The body as it leaves."""
+    assert departure.rewriter is not None
+    size = chunk or max(len(body), 1)
+    pieces = [departure.rewriter.write(body[at : at + size]) for at in range(0, len(body), size)]
+    return b"".join(pieces) + departure.rewriter.finish()
 
 
 def answer(arrival: Arrival) -> Response:

@@ -29,6 +29,7 @@ from engine_kit import (
     engine,
     jar,
     km,
+    through,
     written,
 )
 
@@ -126,7 +127,7 @@ def test_what_has_no_content_type_is_let_by() -> None:
 def test_a_page_is_what_a_browser_shows_whole(status: int, rewritten: bool) -> None:
     departure = page((b"ETag", b'"x"'), status=status)
     assert (departure.rewriter is not None) is rewritten
-    assert (first(departure.headers, b"etag") == b"") is rewritten
+    assert (first(departure.headers, b"etag") != b'"x"') is rewritten
 
 
 def test_the_answer_to_a_head_has_the_headers_of_the_page_and_no_body() -> None:
@@ -192,13 +193,6 @@ CODINGS = {
         lambda body: zstandard.ZstdDecompressor().decompressobj().decompress(body),
     ),
 }
-
-
-def through(departure: Departure, body: bytes, chunk: int = 0) -> bytes:
-    assert departure.rewriter is not None
-    size = chunk or max(len(body), 1)
-    pieces = [departure.rewriter.write(body[at : at + size]) for at in range(0, len(body), size)]
-    return b"".join(pieces) + departure.rewriter.finish()
 
 
 @pytest.mark.parametrize("chunk", [0, 1, 7])
