@@ -5,7 +5,7 @@ FROM python:3.11-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY kmproxy kmproxy
-RUN python -m venv /opt/kmproxy && /opt/kmproxy/bin/pip install --no-cache-dir .
+RUN python -m venv /opt/kmproxy && /opt/kmproxy/bin/pip install --no-cache-dir ".[redis]"
 
 FROM python:3.11-slim
 COPY --from=build /opt/kmproxy /opt/kmproxy

@@ -49,13 +49,30 @@ _ENDPOINT_FLAWS: Flaws = (
     (re.compile(r"(?s:.)*\s"), "an endpoint has no spaces; leave them out"),
 )
 
-_OUTBOX_FLAWS: Flaws = (
-    (re.compile(r"rediss?:"), 'redis is not supported yet; write "sqlite:kmproxy-outbox.db"'),
+_SQLITE_FLAWS: Flaws = (
     (
         re.compile(r"sqlite://"),
         'the path follows the colon; write "sqlite:outbox.db" or "sqlite:/var/lib/outbox.db"',
     ),
-    (re.compile(r"(?!sqlite:.)"), 'must be sqlite:PATH, as in "sqlite:kmproxy-outbox.db"'),
+    (
+        re.compile(r"(?!sqlite:.)"),
+        'must be sqlite:PATH, as in "sqlite:kmproxy-outbox.db", or "redis://host:6379/0"',
+    ),
+)
+
+_REDIS_FLAWS: Flaws = (
+    (re.compile(r"rediss?:(?!//)"), 'two slashes follow the colon; write "redis://host:6379/0"'),
+    (re.compile(r"(?s:.)*\s"), "a redis URL has no spaces; in a password write %20"),
+    (
+        re.compile(r".*[?#]"),
+        "a redis URL has no query or fragment; in a password write ? as %3F and # as %23",
+    ),
+    (re.compile(r"[^@]*//[^@]*/.*@|.*@.*@"), "in a password write / as %2F and @ as %40"),
+    (re.compile(r"rediss?://(?:[^@]*@)?+(?:[:/]|$)"), 'the host is missing; write "redis://host:6379/0"'),
+    (
+        re.compile(r"rediss?://[^/]*/(?![0-9]*$)"),
+        'a number follows the host, that of the database; write "redis://host:6379/0"',
+    ),
 )
 
 
@@ -161,8 +178,12 @@ def _refuse_address(name: str) -> None:
 
 
 def outbox_url(value: str) -> str:
-    """``sqlite:PATH``."""
-    _refuse(value, _OUTBOX_FLAWS)
+    """``sqlite:PATH`` or ``redis://[user][:password]@host[:port][/database]``, with TLS ``rediss:``."""
+    if not re.match("rediss?:", value):
+        _refuse(value, _SQLITE_FLAWS)
+        return value
+    _refuse(value, _REDIS_FLAWS)
+    _refuse_authority(value.split("/")[2].rpartition("@")[2])
     return value
 
 

@@ -176,21 +176,53 @@ def test_trusted_proxies_are_networks(network: object, message: str | None) -> N
     assert found == ([f"server.trusted_proxies[0]: {message}"] if message else [])
 
 
+_SQLITE = 'must be sqlite:PATH, as in "sqlite:kmproxy-outbox.db", or "redis://host:6379/0"'
+_DATABASE = 'a number follows the host, that of the database; write "redis://host:6379/0"'
+_QUERY = "a redis URL has no query or fragment; in a password write ? as %3F and # as %23"
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
         ("sqlite:outbox.db", None),
         ("sqlite:/var/lib/outbox.db", None),
-        ("redis://host:6379/0", 'redis is not supported yet; write "sqlite:kmproxy-outbox.db"'),
         (
             "sqlite:///outbox.db",
             'the path follows the colon; write "sqlite:outbox.db" or "sqlite:/var/lib/outbox.db"',
         ),
-        ("sqlite:", 'must be sqlite:PATH, as in "sqlite:kmproxy-outbox.db"'),
-        ("outbox.db", 'must be sqlite:PATH, as in "sqlite:kmproxy-outbox.db"'),
+        ("sqlite:", _SQLITE),
+        ("outbox.db", _SQLITE),
+        ("Redis://host", _SQLITE),
+        ("postgres://me:secret@host/db", _SQLITE),
+        ("redis://host", None),
+        ("redis://host:6379", None),
+        ("redis://host:6379/", None),
+        ("redis://host:6379/0", None),
+        ("rediss://user:s%40cr%2Ft@redis.acme.example:6380/12", None),
+        ("redis://:secret@10.0.0.5", None),
+        ("redis://[::1]:6379/0", None),
+        ("redis:host", 'two slashes follow the colon; write "redis://host:6379/0"'),
+        ("redis:/host", 'two slashes follow the colon; write "redis://host:6379/0"'),
+        ("redis://", 'the host is missing; write "redis://host:6379/0"'),
+        ("redis:///0", 'the host is missing; write "redis://host:6379/0"'),
+        ("redis://:6379/0", 'the host is missing; write "redis://host:6379/0"'),
+        ("redis://:secret@/0", 'the host is missing; write "redis://host:6379/0"'),
+        ("redis://host/zero", _DATABASE),
+        ("redis://host/0/1", _DATABASE),
+        ("redis://host:6379/0 ", "a redis URL has no spaces; in a password write %20"),
+        ("redis://host/0?db=1", _QUERY),
+        ("redis://:sec#ret@host", _QUERY),
+        ("redis://:se/cret@host", "in a password write / as %2F and @ as %40"),
+        ("redis://:se@cret@host", "in a password write / as %2F and @ as %40"),
+        ("redis://host:65536", "there is no port 65536; write one from 1 to 65535"),
+        ("redis://10.0.0", '10.0.0 is no IPv4 address; write four numbers, as in "10.0.0.5"'),
+        (
+            "redis://:secret@one,two",
+            '"one,two" is no address; write host:port, as in "10.0.0.5:8000" or "[::1]:8000"',
+        ),
     ],
 )
-def test_the_outbox_is_a_sqlite_file(url: str, message: str | None) -> None:
+def test_the_outbox_is_a_sqlite_file_or_in_redis(url: str, message: str | None) -> None:
     assert wrong(outbox={"url": url}) == ([f"outbox.url: {message}"] if message else [])
 
 

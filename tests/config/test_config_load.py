@@ -185,7 +185,7 @@ name = "one"
   [site.arrival]
   policy = "guardd"
 [outbox]
-url = "redis://localhost"
+url = "redis:localhost"
 """
     unset = "the environment variable TOKEN is not set; set it, or write the value here"
     assert problems(text) == [
@@ -205,7 +205,7 @@ url = "redis://localhost"
         'kmproxy.toml:23: site[1].domain[1].host: "shop.one.example" is site[1].domain[0].host too; '
         "a host belongs to one domain of one site, so keep one",
         'kmproxy.toml:25: site[1].arrival.policy: must be "guarded" or "exact", not "guardd"',
-        'kmproxy.toml:27: outbox.url: redis is not supported yet; write "sqlite:kmproxy-outbox.db"',
+        'kmproxy.toml:27: outbox.url: two slashes follow the colon; write "redis://host:6379/0"',
     ]
 
 
@@ -292,7 +292,10 @@ def test_a_site_without_domains_is_told_how_to_write_one(text: str, expected: st
         ),
         ("consent.respect = 'gpc'", '3: site[0].consent.respect: must be a list, as in ["gpc"]'),
         ("consent.respect = ['GPC']", '3: site[0].consent.respect[0]: must be "gpc" or "dnt", not "GPC"'),
-        ("links.elements = ['form']", '3: site[0].links.elements[0]: must be "a" or "area", not "form"'),
+        (
+            "links.elements = ['b']",
+            '3: site[0].links.elements[0]: must be "a", "area", "form" or "iframe", not "b"',
+        ),
         ("links.redirects = 'maybe'", "3: site[0].links.redirects: must be true or false"),
         ("identity.mint = []", "3: site[0].identity.mint: must be true or false"),
         (

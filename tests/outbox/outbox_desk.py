@@ -10,7 +10,7 @@ import aiohttp
 from outbox_kit import Clock, call, eventually
 from outbox_vendor import Vendor
 
-from kmproxy.outbox import SqliteOutbox
+from kmproxy.outbox import Outbox
 from kmproxy.outbox.sender import Outcome, Sender
 from kmproxy.outbox.vendor import new_session
 from kmproxy.tracking import TrackingCall
@@ -25,7 +25,7 @@ def retries(tries: int) -> list[Outcome]:
 class Desk:
     """A sender with its vendor, and what the sender told its observers."""
 
-    def __init__(self, outbox: SqliteOutbox, clock: Clock, vendor: Vendor, base: str) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock, vendor: Vendor, base: str) -> None:
         self.outbox, self.clock, self.vendor, self.base = outbox, clock, vendor, base
         self.timeout = 10.0
         self.results: list[tuple[str, Outcome]] = []

@@ -10,9 +10,11 @@ import pytest
 from aiohttp.test_utils import TestServer
 from outbox_desk import LEASE, Desk, running
 from outbox_kit import Clock, open_file
+from outbox_redis import RedisServer
+from outbox_stores import RedisStore, SqliteStore, Store
 from outbox_vendor import Vendor
 
-from kmproxy.outbox import SqliteOutbox
+from kmproxy.outbox import Outbox, SqliteOutbox
 
 
 @pytest.fixture
@@ -20,19 +22,58 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Runs as long as the tests do: what one left is for ``redis_server`` to remove."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
+
+
 @pytest.fixture
-def outbox(tmp_path: Path, clock: Clock) -> Iterator[SqliteOutbox]:
+def redis_server(shared_redis: RedisServer) -> RedisServer:
+    """An empty Redis that tests leave running, and as it was set."""
+    with shared_redis.client() as client:
+        client.flushall()
+    return shared_redis
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A running Redis that a test may kill or set up otherwise."""
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "sqlite":
+        return SqliteStore(tmp_path)
+    return RedisStore(request.getfixturevalue("redis_server").url)
+
+
+@pytest.fixture
+def outbox(store: Store, clock: Clock) -> Iterator[Outbox]:
+    with closing(store.open(clock)) as outbox:
+        yield outbox
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, clock: Clock) -> Iterator[SqliteOutbox]:
     with closing(open_file(tmp_path, clock)) as outbox:
         yield outbox
 
 
 @pytest.fixture
 async def desk(
-    tmp_path: Path, clock: Clock, aiohttp_server: Callable[..., Awaitable[TestServer]]
+    store: Store, clock: Clock, aiohttp_server: Callable[..., Awaitable[TestServer]]
 ) -> AsyncIterator[Desk]:
     vendor = Vendor()
     server = await aiohttp_server(vendor.application())
-    with closing(open_file(tmp_path, clock, lease=LEASE)) as outbox:
+    with closing(store.open(clock, lease=LEASE)) as outbox:
         desk = Desk(outbox, clock, vendor, f"http://127.0.0.1:{server.port}")
         async with running(desk.sender):
             yield desk

@@ -16,6 +16,9 @@ from kmproxy.outbox.sender import Sender
 
 pytest_plugins = ("outbox_fixtures",)
 
+with_another_store = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+"""The test replaces the desk's store, whichever that is."""
+
 
 async def test_an_observer_that_crashes_is_no_reason_to_stop(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
@@ -67,6 +70,7 @@ def failing(tmp_path: Path, clock: Clock) -> Iterator[Failing]:
         yield outbox
 
 
+@with_another_store
 @pytest.mark.parametrize("error", [OutboxError("outbox: disk I/O error"), ValueError("a bug")])
 @pytest.mark.parametrize("method", ["next_due", "claim"])
 async def test_a_store_that_fails_to_lend_is_asked_again(
@@ -80,6 +84,7 @@ async def test_a_store_that_fails_to_lend_is_asked_again(
     assert failing.failures == {method: 0}
 
 
+@with_another_store
 async def test_a_store_that_fails_to_settle_is_told_again_and_nothing_is_sent_twice(
     desk: Desk, failing: Failing
 ) -> None:
@@ -121,6 +126,7 @@ async def test_stopping_gives_back_what_does_not_end_so_that_the_next_start_send
     assert desk.vendor.took == [("ann", "1"), ("ann", "2")]
 
 
+@with_another_store
 async def test_stopping_while_the_store_fails_ends(desk: Desk, failing: Failing) -> None:
     failing.failures = {"done": 10**9, "fail": 10**9}
     desk.sender._outbox = failing

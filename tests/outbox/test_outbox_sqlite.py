@@ -1,138 +1,103 @@
 from __future__ import annotations
 
+import os
+import sqlite3
+import stat
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-from outbox_kit import Clock, call, names, open_file
+import pytest
+from outbox_kit import Clock, call, open_file
 
-from kmproxy.outbox import SqliteOutbox
-from kmproxy.tracking import TrackingCall
+from kmproxy.errors import OutboxError
+from kmproxy.outbox import SqliteOutbox, open_outbox
 
 pytest_plugins = ("outbox_fixtures",)
 
 
-ODD = TrackingCall(
-    "mixpanel",
-    "b\u00f6b \udc80\x00'; DROP TABLE call; --",
-    "POST",
-    "https://api.mixpanel.com/import?strict=1&x=%E9%2c",
-    (("Content-Type", "application/json"), ("X-Same", "1"), ("X-Same", "2")),
-    bytes(range(256)),
-)
+@pytest.fixture
+def unprivileged() -> Iterator[None]:
+    """Root may write anything; the tests of permissions are run as somebody else."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
 
 
-async def test_a_call_comes_back_as_it_was_put(outbox: SqliteOutbox, clock: Clock) -> None:
-    await outbox.put([ODD])
-    [claimed] = await outbox.claim(10, clock.now)
-    assert claimed.call == ODD
-    assert (claimed.attempts, claimed.queued_at) == (1, clock.now)
+@pytest.mark.usefixtures("unprivileged")
+def test_a_read_only_file_is_refused_when_opened(clock: Clock) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        open_file(Path(name), clock).close()
+        path = Path(name) / "outbox.db"
+        path.chmod(0o400)
+        with pytest.raises(OutboxError, match=r"outbox\.db: .*(readonly|denied)"):
+            SqliteOutbox(path)
 
 
-async def test_calls_survive_closing_and_opening(tmp_path: Path, clock: Clock) -> None:
-    with closing(open_file(tmp_path, clock)) as first:
-        await first.put([ODD])
-    with closing(open_file(tmp_path, clock)) as second:
-        assert [claimed.call for claimed in await second.claim(10, clock.now)] == [ODD]
+def test_only_the_owner_may_read_the_file(sqlite: SqliteOutbox, tmp_path: Path) -> None:
+    sqlite.put_blocking([call()])
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
 
 
-async def test_a_persons_second_call_waits_for_the_first(outbox: SqliteOutbox, clock: Clock) -> None:
-    await outbox.put([call("ann", "1"), call("ann", "2"), call("bob", "3")])
-    await outbox.put([call("ann", "4")])
-    first = await outbox.claim(10, clock.now)
-    assert names(first) == ["1", "3"]
-    assert await outbox.claim(10, clock.now) == []
-    await outbox.done(first[0].id)
-    second = await outbox.claim(10, clock.now)
-    assert names(second) == ["2"]
-    await outbox.set_apart(second[0].id, reason="HTTP 400")
-    assert names(await outbox.claim(10, clock.now)) == ["4"]
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    path.write_text("my notes, " * 1000)
+    with pytest.raises(OutboxError, match=r"outbox\.db: file is not a database"):
+        SqliteOutbox(path)
+    assert path.read_text() == "my notes, " * 1000
 
 
-async def test_a_failed_call_keeps_its_place_before_the_persons_next(
-    outbox: SqliteOutbox, clock: Clock
+def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE recipe (name TEXT)")
+    with pytest.raises(OutboxError, match="another program"):
+        SqliteOutbox(path)
+
+
+def test_a_file_of_a_newer_version_is_refused(tmp_path: Path, clock: Clock) -> None:
+    open_file(tmp_path, clock).close()
+    with closing(sqlite3.connect(tmp_path / "outbox.db")) as db:
+        db.execute("PRAGMA user_version = 2")
+    with pytest.raises(OutboxError, match="version 2; this kmproxy knows version 1 only"):
+        open_file(tmp_path, clock)
+
+
+def test_a_missing_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutboxError, match="No such file or directory"):
+        SqliteOutbox(tmp_path / "nowhere" / "outbox.db")
+
+
+def test_a_url_names_a_file_even_if_its_name_means_something_to_sqlite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await outbox.put([call("ann", "1"), call("ann", "2")])
-    [claimed] = await outbox.claim(10, clock.now)
-    await outbox.fail(claimed.id, retry_at=clock.now + 30, reason="HTTP 503")
-    assert await outbox.claim(10, clock.now + 29) == []
-    [again] = await outbox.claim(10, clock.now + 30)
-    assert (again.id, again.attempts) == (claimed.id, 2)
+    monkeypatch.chdir(tmp_path)
+    with closing(open_outbox("sqlite::memory:")) as outbox:
+        outbox.put_blocking([call()])
+    assert (tmp_path / ":memory:").exists()
 
 
-async def test_a_vendor_that_is_down_does_not_hold_up_the_other_vendors_calls_of_a_person(
-    outbox: SqliteOutbox, clock: Clock
-) -> None:
-    await outbox.put([call("ann", "1", provider="mixpanel"), call("ann", "2", provider="kissmetrics")])
-    assert names(await outbox.claim(10, clock.now)) == ["1", "2"]
+def test_many_that_open_one_new_file_at_the_same_moment_all_get_it(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def open_and_close(path: Path) -> None:
+        together.wait()
+        SqliteOutbox(path).close()
+
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(10):
+            list(threads.map(open_and_close, [tmp_path / f"{number}.db"] * 8))
 
 
-async def test_the_longest_due_leave_first_and_never_more_than_asked_for(
-    outbox: SqliteOutbox, clock: Clock
-) -> None:
-    for name in "abcd":
-        await outbox.put([call(name, name, provider="mixpanel" if name == "c" else "kissmetrics")])
-        clock.now += 1
-    assert names(await outbox.claim(3, clock.now)) == ["a", "b", "c"]
-    assert await outbox.claim(0, clock.now) == []
-    assert await outbox.claim(5, clock.now, "mixpanel") == []
-    assert names(await outbox.claim(5, clock.now, "kissmetrics")) == ["d"]
-
-
-async def test_each_providers_next_due_time_is_known(outbox: SqliteOutbox, clock: Clock) -> None:
-    assert await outbox.next_due() == {}
-    start = clock.now
-    await outbox.put([call("ann"), call("ann"), call("bob"), call("ann", provider="mixpanel")])
-    assert await outbox.next_due() == {"kissmetrics": start, "mixpanel": start}
-    [claimed] = await outbox.claim(5, clock.now, "mixpanel")
-    await outbox.fail(claimed.id, retry_at=start + 7, reason="")
-    assert await outbox.next_due() == {"kissmetrics": start, "mixpanel": start + 7}
-
-
-async def test_a_claim_whose_sender_died_comes_back_after_its_lease(
-    outbox: SqliteOutbox, clock: Clock
-) -> None:
-    await outbox.put([call()])
-    await outbox.claim(1, clock.now)
-    assert await outbox.claim(1, clock.now + 59.9) == []
-    [again] = await outbox.claim(1, clock.now + 60)
-    assert again.attempts == 2
-
-
-async def test_a_late_word_about_a_call_that_is_gone_touches_no_other(
-    outbox: SqliteOutbox, clock: Clock
-) -> None:
-    await outbox.put([call("ann", "1")])
-    [claimed] = await outbox.claim(1, clock.now)
-    await outbox.done(claimed.id)
-    await outbox.put([call("ann", "2"), call("ann", "3")])
-    await outbox.done(claimed.id)
-    await outbox.fail(claimed.id, retry_at=clock.now + 99, reason="late")
-    await outbox.set_apart(claimed.id, reason="late")
-    assert (await outbox.stats()).set_apart == 0
-    assert names(await outbox.claim(1, clock.now)) == ["2"]
-
-
-async def test_a_refused_call_is_kept_with_its_reason_and_can_be_replayed(
-    outbox: SqliteOutbox, clock: Clock
-) -> None:
-    await outbox.put([ODD])
-    [claimed] = await outbox.claim(1, clock.now)
-    await outbox.set_apart(claimed.id, reason="HTTP 400")
-    [apart] = await outbox.refused(10)
-    assert (apart.call, apart.reason, apart.attempts) == (ODD, "HTTP 400", 1)
-    clock.now += 90
-    assert await outbox.replay([apart.id, apart.id, "999"]) == 1
-    assert await outbox.refused(10) == []
-    [again] = await outbox.claim(1, clock.now)
-    assert (again.call, again.attempts, again.queued_at) == (ODD, 1, clock.now)
-
-
-async def test_depth_and_age_are_told(outbox: SqliteOutbox, clock: Clock) -> None:
-    stats = await outbox.stats()
-    assert (stats.waiting, stats.set_apart, stats.oldest_age) == (0, 0, 0.0)
-    await outbox.put([call("ann"), call("ann"), call("bob")])
-    clock.now += 12
-    [claimed, _] = await outbox.claim(9, clock.now)
-    await outbox.set_apart(claimed.id, reason="")
-    stats = await outbox.stats()
-    assert (stats.waiting, stats.set_apart, stats.oldest_age) == (2, 1, 12.0)
+def test_a_file_that_stays_locked_is_refused(tmp_path: Path, clock: Clock) -> None:
+    open_file(tmp_path, clock).close()
+    with closing(sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OutboxError, match="locked"):
+            open_file(tmp_path, clock, busy_timeout=0.05)
