@@ -97,27 +97,32 @@ class Site:
 
     def _scanner(self, page_host: str) -> Scanner:
         """The rules for the pages of one host."""
+        hosts = self._led_to(page_host)
+        patterns = None if hosts is None else tuple(map(_pattern, hosts))
+        names = None if hosts is None else tuple(host.removeprefix("*").encode() for host in hosts)
         return Scanner(
             self.elements,
             lambda raw, base: self.slot(page_host, base, raw, in_html=True),
             resolve_base,
-            self._patterns(page_host),
+            patterns,
+            names,
         )
 
-    def _patterns(self, page_host: str) -> tuple[bytes, ...] | None:
-        """What hosts that a page of ``page_host`` leads to look like; None where that can't be said."""
+    def _led_to(self, page_host: str) -> list[str] | None:
+        """The hosts that a page of ``page_host`` may lead to; None where they can be written in many ways."""
         hosts = [domain.host for domain in self.domains]
-        if any(is_address(host) for host in hosts):
-            return None  # an address can be written in many ways
-        exact = [host for host in hosts if host[0] != "*" and self.leads(page_host, host) is None]
-        below = [host[2:] for host in hosts if host[0] == "*"]
-        return (
-            *(any_case(host.encode()) for host in exact),
-            *(rb"(?:[A-Za-z0-9-]+\.)+" + any_case(host.encode()) for host in below),
-        )
+        if any(is_address(host) or "xn--" in host for host in hosts):
+            return None
+        return [host for host in hosts if host[0] == "*" or self.leads(page_host, host) is None]
 
     def _slot(self, page_host: str, base: str, raw: bytes, in_html: bool) -> Slot | Skip:
         return find_slot(raw, base, lambda host: self.leads(page_host, host), self.owns, in_html=in_html)
+
+
+def _pattern(host: str) -> bytes:
+    """How a host, or any host below a wildcard, may be written in a URL."""
+    below = rb"(?:[A-Za-z0-9-]+\.)+" if host[0] == "*" else b""
+    return below + any_case(host.removeprefix("*.").encode())
 
 
 class Sites:

@@ -119,6 +119,10 @@ class PageScan:
         self.decorated = 0
         self.skipped: dict[str, int] = {}
 
+    def leads_nowhere(self, page: bytes) -> bool:
+        """Whether a whole page names no host that a link could be decorated for."""
+        return self._scanner.leads_nowhere(page)
+
     def feed(self, data: bytes) -> list[Chunk]:
         """The chunks that are whole by now."""
         self._pending = self._pending + data if self._pending else data

@@ -27,7 +27,7 @@ _AT_ONCE = 1 << 20
 """Bytes that brotli may make in one go."""
 
 SMALL_ENOUGH = 16 << 20
-MAX_RATIO = 400
+MAX_RATIO = 100
 """Bytes of plain page for each encoded one, beyond ``SMALL_ENOUGH`` of them; deflate's own limit is 1,032."""
 
 GZIP_WBITS = 31

@@ -11,7 +11,7 @@ from kmproxy.pages.chunks import Chunk, PageScan, Texts
 from kmproxy.pages.codings import CodingError, decoder
 from kmproxy.pages.templates import Key, Template, Templates
 
-MAX_WHOLE = 4 << 20
+MAX_WHOLE = 1 << 20
 """Bytes of an encoded body that are waited for, so that it may be known whole."""
 
 
@@ -110,20 +110,27 @@ class PageRewriter:
         """A whole body without a template: made as any other, and remembered."""
         self._waiting = False
         try:
-            out = self._decode(key.body)
-            if not self.left_alone:
-                out += self._finish()
+            plain = self._decoder.write(key.body) + self._decoder.finish()
         except CodingError:
             # Nothing has left yet: let it be as broken as it was.
-            self._passing, self.left_alone = True, "wrong-coding"
+            return self._give_up("wrong-coding")
+        if self._scan.leads_nowhere(plain):
+            self._templates.put(key, Template(None, 0, {}))
             return key.body
-        if self.left_alone or self._chunks is None:
+        self._first = plain
+        out = self._begin()
+        if self.left_alone:
             return out
+        return self._remember(key, out + self._end())
+
+    def _remember(self, key: Key, out: bytes) -> bytes:
+        """Have a template made of a body seen before; a page without a link leaves as it came."""
+        chunks = self._chunks or []
         if not self.decorated:
             self._templates.put(key, Template(None, 0, self.skipped))
             return key.body
-        if self._templates.seen_before(key) and not any(chunk.kinds for chunk in self._chunks):
-            self._jobs.append(partial(_build, self._templates, key, self._chunks, self.skipped))
+        if self._templates.seen_before(key) and not any(chunk.kinds for chunk in chunks):
+            self._jobs.append(partial(_build, self._templates, key, chunks, self.skipped))
         return out
 
     def _decode(self, data: bytes) -> bytes:
@@ -153,9 +160,10 @@ class PageRewriter:
         if self._raw is not None:
             self._first, rest = self._first + rest, b""
             out = self._begin()
-        if self._passing:
-            return out
-        out += self._fill(rest) + self._encoded(self._scan.finish()) + self._encoder.finish()
+        return out if self._passing else out + self._fill(rest) + self._end()
+
+    def _end(self) -> bytes:
+        out = self._encoded(self._scan.finish()) + self._encoder.finish()
         self.decorated, self.skipped = self._scan.decorated, self._scan.skipped
         return out
 

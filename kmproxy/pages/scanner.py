@@ -76,12 +76,15 @@ class Scanner:
         find_slot: FindSlot,
         resolve_base: ResolveBase,
         hosts: tuple[bytes, ...] | None = None,
+        host_names: tuple[bytes, ...] | None = None,
     ) -> None:
         """``hosts``: patterns of all hosts that ``find_slot`` may find a slot for.
 
         With them, links that plainly lead elsewhere are passed by without being looked at or
-        counted, which is most of the work on most pages.
+        counted, which is most of the work on most pages. ``host_names`` are they in lower
+        case, less the part before a wildcard's dot: a page that holds none of them has no link.
         """
+        self._host_names = host_names
         self.elements = elements
         self.find_slot = find_slot
         self.resolve_base = resolve_base
@@ -94,6 +97,16 @@ class Scanner:
             self.skip_most = syntax.skipper(names | _IN_HTML, ends, links + b"|" + syntax.HARMLESS)
         self.skip_inside = syntax.skipper(names | _IN_HTML | FOREIGN_NAMES, ends | FOREIGN_NAMES)
         self.skip_foreign = syntax.skipper(names | FOREIGN_NAMES, ends | FOREIGN_NAMES)
+
+    def leads_nowhere(self, page: bytes) -> bool:
+        """Whether a whole page holds the name of no host that a slot may be found for.
+
+        A host written in escapes only is not looked for: that is how one hides a link.
+        """
+        if self._host_names is None:
+            return False
+        lower = page.lower()
+        return not any(name in lower for name in self._host_names)
 
     def walk(self, state: State, data: bytes, *, final: bool = False) -> Walked:
         """The pieces that are decided by ``data`` coming after ``state``; all, if it is ``final``."""

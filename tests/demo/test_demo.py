@@ -23,7 +23,9 @@ from kmproxy.demo.browser import Browser
 from kmproxy.demo.names import ADA, BLOG, SHOP
 from kmproxy.demo.panel import panel_values, who
 from kmproxy.demo.walk import Step, walk
-from kmproxy.pages.scanner import Scanner
+from kmproxy.links.decorate import Skip
+from kmproxy.pages.chunks import Chunk, Texts
+from kmproxy.site import Site
 
 STEPS = (
     "first visit",
@@ -101,7 +103,7 @@ async def test_check_fails_where_nobody_is_minted(screen: Screen, monkeypatch: p
 
 
 async def test_check_fails_where_links_stay_plain(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Scanner, "feed", lambda self, data: [data])
+    monkeypatch.setattr(Site, "slot", lambda *_, **__: Skip.ELSEWHERE)
     assert not await run.check_demo(screen.console)
     marks = screen.marks()
     assert marks["first visit"] == marks["comment, script"] == marks["second visitor"] == "✓"
@@ -113,10 +115,12 @@ async def test_check_fails_where_links_stay_plain(screen: Screen, monkeypatch: p
 async def test_check_fails_where_a_comment_is_rewritten(
     screen: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def everywhere(self: Scanner, data: bytes) -> list[bytes]:
-        return re.split(rb'(?<=/sale\?)(?=")', data.replace(b'/sale"', b'/sale?"'))
+    fill = Chunk.filled
 
-    monkeypatch.setattr(Scanner, "feed", everywhere)
+    def everywhere(self: Chunk, texts: Texts) -> bytes:
+        return fill(self, texts).replace(b'/sale"', b'/sale?%b"' % texts.query)
+
+    monkeypatch.setattr(Chunk, "filled", everywhere)
     assert not await run.check_demo(screen.console)
     assert screen.marks()["comment, script"] == "✗"
     assert "/sale?kmi=" in screen.text
