@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test bench lint clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: .venv/developed  ## All tests, in parallel, with branch coverage
 	tests/tools/install
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term
 
+bench: .venv/developed  ## kmproxy beside its peers: CPU per request, latency, streaming (25 minutes)
+	$(BIN)/python -m tests.bench $(BENCH)
+
 lint: .venv/developed  ## ruff, mypy --strict, the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -26,7 +29,7 @@ lint: .venv/developed  ## ruff, mypy --strict, the import contracts
 	$(BIN)/lint-imports
 
 clean:  ## Remove what the targets above made
-	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/browser/node_modules
+	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/browser/node_modules tests/bench/.peers tests/bench/results
 
 # A Debian python3 may lack venv: then it is installed, or named.
 .venv/bin/python:

@@ -1,0 +1,1 @@
+"""kmproxy beside its peers: ``python -m tests.bench`` from the project's root."""
