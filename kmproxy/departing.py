@@ -65,7 +65,7 @@ def rewriter(arrival: Arrival, headers: Headers) -> PageRewriter:
     """What the page's body goes through."""
     site, origin = arrival.domain.site, arrival.origin
     scan = PageScan(site.scanner(arrival.host), arrival.host, origin, site.memory.chunks)
-    texts = Texts(arrival.parameters("&amp;"), _fields(arrival))
+    texts = Texts(arrival.parameters("&amp;"), _fields(arrival) if site.elements.has_forms else b"")
     return PageRewriter(_coding(headers), scan, texts, site.memory.templates, origin)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from kmproxy.outbox import Stats
@@ -33,19 +35,23 @@ class Metrics:
         self._set_apart = gauge("outbox_set_apart", "Tracking calls refused for good and kept.")
         self._oldest = gauge("outbox_oldest_seconds", "Age of the oldest call not delivered yet.")
 
+        # A counter is looked up by its labels' names and values; the ones asked for always are kept.
+        self._response = cache(lambda site, hundreds: self._responses.labels(site, f"{hundreds}xx"))
+        self._decorated_on = cache(self._decorated.labels)
+
     def arrived(self, arrival: Arrival) -> None:
         for note in arrival.notes:
             self._decisions.labels(arrival.domain.site.name, *note).inc()
 
     def departed(self, arrival: Arrival, status: int, departure: Departure) -> None:
         site = arrival.domain.site.name
-        self._responses.labels(site, f"{status // 100}xx").inc()
+        self._response(site, status // 100).inc()
         for note in departure.notes:
             self._decisions.labels(site, *note).inc()
 
     def page_done(self, arrival: Arrival, rewriter: PageRewriter) -> None:
         site = arrival.domain.site.name
-        self._decorated.labels(site).inc(rewriter.decorated)
+        self._decorated_on(site).inc(rewriter.decorated)
         for why, count in rewriter.skipped.items():
             self._skipped.labels(site, why).inc(count)
         if rewriter.left_alone:

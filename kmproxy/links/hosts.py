@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ class HostMap(Generic[T]):
         return None
 
 
+@lru_cache(maxsize=4096)
 def bare_host(authority: str) -> str:
     """The host of a Host header: lower case, without port and final dot.
 

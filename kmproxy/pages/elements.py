@@ -46,6 +46,7 @@ class Elements:
         if refresh:
             self.names |= {b"meta"}
         self._only_class = only_class.encode()
+        self.has_forms = b"form" in wanted
         self.plain_links = b"a" in wanted and not only_class
         """Whether any ``<a>`` is a link that has not opted out."""
 

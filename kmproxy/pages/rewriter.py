@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 
 from kmproxy.pages import blocks, charset, compressed
-from kmproxy.pages.blocks import Job
+from kmproxy.pages.blocks import ChunkEncoder, Job
 from kmproxy.pages.chunks import Chunk, PageScan, Texts
-from kmproxy.pages.codings import CodingError, decoder
+from kmproxy.pages.codings import CodingError, Decoder, decoder
 from kmproxy.pages.templates import Key, Template, Templates
 
 MAX_WHOLE = 1 << 20
@@ -25,8 +25,6 @@ class PageRewriter:
 
     def __init__(self, coding: bytes, scan: PageScan, texts: Texts, templates: Templates, page: str) -> None:
         self._coding = coding
-        self._decoder = decoder(coding)
-        self._encoder = blocks.encoder(coding)
         self._scan = scan
         self._texts = texts
         self._templates = templates
@@ -47,10 +45,18 @@ class PageRewriter:
         """Links left alone, by reason, once the page is through."""
         self._jobs: list[Job] = []
 
+    @cached_property
+    def _decoder(self) -> Decoder:
+        return decoder(self._coding)
+
+    @cached_property
+    def _encoder(self) -> ChunkEncoder:
+        return blocks.encoder(self._coding)
+
     @property
     def jobs(self) -> Sequence[Job]:
         """What would make the next page cheaper; not for the path of a request."""
-        return [*self._encoder.jobs, *self._jobs]
+        return [*self._encoder.jobs, *self._jobs] if "_encoder" in self.__dict__ else self._jobs
 
     def write(self, data: bytes) -> bytes:
         """What leaves at once. Raises CodingError once the body can't be what it claimed."""

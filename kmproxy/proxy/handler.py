@@ -129,16 +129,18 @@ class ProxyHandler:
         departure = self._engine.depart(arrival, upstream)
         self._observer.departed(arrival, head.status, departure)
         response = RawResponse(head.status, head.reason, departure.headers)
-        await response.prepare(message)
         try:
-            await _pump(exchange, response, departure.rewriter)
-            if departure.rewriter:
-                await response.write(departure.rewriter.finish())
+            if departure.rewriter is None:
+                await response.prepare(message)
+                await _pass(exchange, response)
+            else:
+                await _rewrite(exchange, message, response, departure.rewriter)
                 self._observer.page_done(arrival, departure.rewriter)
                 self._later(departure.rewriter.jobs)
         except (UpstreamError, CodingError) as error:
             self._observer.failed(f"broken-body-{type(error).__name__}")
             if departure.rewriter:
+                await response.prepare(message)
                 await response.write(departure.rewriter.salvage())
             response.break_off(message)
         return response
@@ -166,23 +168,48 @@ class ProxyHandler:
         return RawResponse(answer.status, answer.reason, answer.headers, answer.body)
 
 
-async def _pump(exchange: Exchange, response: RawResponse, rewriter: PageRewriter | None) -> None:
-    """The body, piece by piece as it comes; what has come by now leaves together."""
+async def _pass(exchange: Exchange, response: RawResponse) -> None:
+    """The body, piece by piece as it comes."""
     while True:
         data = exchange.read_nowait()
         if data is None:
-            data = await _soon(exchange) if rewriter else None
-        if data is None:
-            await response.write(rewriter.flush() if rewriter else b"")
             response.send_head()
             data = await exchange.read()
-        while data and len(data) < _COALESCED and exchange.buffered:
-            data += exchange.read_nowait() or b""
         if not data:
             return
-        out = rewriter.write(data) if rewriter else data
-        if out:
+        await response.write(_gathered(exchange, data))
+
+
+async def _rewrite(
+    exchange: Exchange, message: web.BaseRequest, response: RawResponse, rewriter: PageRewriter
+) -> None:
+    """The body as the rewriter lets it out; whole, if it came without a pause."""
+    while True:
+        data = exchange.read_nowait()
+        if data is None:
+            data = await _soon(exchange)
+        if data is None:
+            await response.prepare(message)
+            await response.write(rewriter.flush())
+            response.send_head()
+            data = await exchange.read()
+        if not data:
+            break
+        if out := rewriter.write(_gathered(exchange, data)):
+            await response.prepare(message)
             await response.write(out)
+    rest = rewriter.finish()
+    if response.prepared:
+        await response.write(rest)
+    else:
+        response.set_whole(rest)
+
+
+def _gathered(exchange: Exchange, data: bytes) -> bytes:
+    """``data`` and what else has come by now: it leaves together."""
+    while len(data) < _COALESCED and exchange.buffered:
+        data += exchange.read_nowait() or b""
+    return data
 
 
 async def _soon(exchange: Exchange) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from kmproxy.messages import Headers, first, tokens, without
@@ -29,8 +30,12 @@ class TrustedProxies:
 
     def __init__(self, networks: Sequence[IPv4Network | IPv6Network]) -> None:
         self._networks = tuple(networks)
+        self._known = lru_cache(maxsize=4096)(self._is_within)
 
     def __contains__(self, peer: str) -> bool:
+        return self._known(peer)
+
+    def _is_within(self, peer: str) -> bool:
         try:
             address = ip_address(peer.partition("%")[0])
         except ValueError:

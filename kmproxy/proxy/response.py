@@ -66,6 +66,11 @@ class RawResponse(web.StreamResponse):
             return () if self._keep_alive else ((b"Connection", b"close"),)
         return ((b"Connection", b"keep-alive"),) if self._keep_alive else ()
 
+    def set_whole(self, body: bytes) -> None:
+        """The whole body, before anything has left: its length is said and one write does."""
+        self._lines = (*self._lines, (b"Content-Length", b"%d" % len(body)))
+        self._content = body
+
     def send_head(self) -> None:
         """Let the head out now, for the body is not here yet."""
         if self._payload_writer is not None:

@@ -142,6 +142,15 @@ def split(response: bytes) -> tuple[bytes, list[bytes], bytes]:
     return status, lines, body
 
 
+def content(response: bytes) -> bytes:
+    """The content of a whole response, however it is framed."""
+    _, lines, body = split(response)
+    if b"Transfer-Encoding: chunked" in lines:
+        return unchunked(body)
+    assert b"Content-Length: %d" % len(body) in lines
+    return body
+
+
 def unchunked(body: bytes, *, broken_off: bool = False) -> bytes:
     """The content of a chunked body; raises if it does not end as it should."""
     content = b""
