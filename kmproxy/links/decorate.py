@@ -47,6 +47,20 @@ class Slot:
     """``?``, ``/?``, a separator, or nothing after one."""
 
 
+# A URL in which nothing is escaped, dropped or odd, so that it says itself what a parser makes of
+# it: scheme, a host that is no address and not internationalised, port, path, query, fragment.
+_CHARACTERS = rb"A-Za-z0-9._~!$'()*+,;=:@%/-"
+
+
+def _plain_url(separator: bytes) -> re.Pattern[bytes]:
+    host = rb"(?![a-z0-9.-]*xn--)((?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*)(?::[0-9]{1,4})?"
+    path, query = rb"(/[" + _CHARACTERS + rb"]*)?", rb"(\?(?:[" + _CHARACTERS + rb"?]|" + separator + rb")*)?"
+    return re.compile(rb"https?://" + host + path + query + rb"(#[" + _CHARACTERS + rb"?]*)?")
+
+
+_PLAIN = _plain_url(b"&")
+_PLAIN_IN_HTML = _plain_url(b"&amp;")
+
 Leads = Callable[[str], Skip | None]
 """Whether a host (as a URL parser writes it) is another domain of the site: None is a yes."""
 
@@ -61,6 +75,9 @@ def find_slot(raw: bytes, base: str, leads: Leads, owns: Owns, *, in_html: bool)
     references) or a header's; ``base`` is the absolute URL it is resolved against. Bytes
     that are not UTF-8 are taken as Latin-1, which changes no ASCII byte's place.
     """
+    plain = (_PLAIN_IN_HTML if in_html else _PLAIN).fullmatch(raw)
+    if plain:
+        return _plain_slot(plain, leads, owns, b"&amp;" if in_html else b"&")
     source = _text(raw)
     # A NUL in an attribute is U+FFFD (HTML §13.2.5.36 to 38), which no browser trims from a URL.
     shown = source.replace("\0", "\ufffd") if in_html else source
@@ -83,6 +100,24 @@ def find_slot(raw: bytes, base: str, leads: Leads, owns: Owns, *, in_html: bool)
         return Skip.UNSURE
     offset = places[end] if places is not None else end
     return Slot(len(_bytes(source[:offset], raw)), lead.encode())
+
+
+def _plain_slot(plain: re.Match[bytes], leads: Leads, owns: Owns, separator: bytes) -> Slot | Skip:
+    """The same for a URL that needs no parser."""
+    if refusal := leads(plain[1].decode()):
+        return refusal
+    query = plain[3]
+    if query is None:
+        return Slot(plain.end(2) if plain[2] else _end_of_host(plain), b"?" if plain[2] else b"/?")
+    names = (component(pair.partition(b"=")[0]) for pair in query[1:].split(separator))
+    if any(name is not None and owns(name) for name in names):
+        return Skip.TAGGED
+    ends_open = query == b"?" or query.endswith(separator)
+    return Slot(plain.end(3), b"" if ends_open else separator)
+
+
+def _end_of_host(plain: re.Match[bytes]) -> int:
+    return plain.start(4) if plain[4] is not None else len(plain[0])
 
 
 def _text(raw: bytes) -> str:
