@@ -73,7 +73,8 @@ class PageRewriter:
     def flush(self) -> bytes:
         """What else is decided by now, for a body that pauses."""
         out = self._go_on() if self._waiting else b""
-        if self._raw is not None and self._first and self._first not in charset.HALF_MARKS:
+        undecided = self._raw is not None and not self._passing
+        if undecided and self._first and self._first not in charset.HALF_MARKS:
             out += self._begin()
         if self._passing or self._raw is not None:
             return out

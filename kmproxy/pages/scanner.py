@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from re import Pattern
+from re import Match, Pattern
 from typing import NamedTuple
 
 from kmproxy.links.decorate import Skip, Slot
 from kmproxy.pages import syntax
-from kmproxy.pages.elements import Elements, Found
+from kmproxy.pages.elements import QUERY, Elements, Found
 from kmproxy.pages.foreign import NAMES as FOREIGN_NAMES
 from kmproxy.pages.foreign import ROOTS, ForeignContent
 
@@ -157,15 +157,15 @@ class _Walk:
         return len(self._buffer), False
 
     def _data(self, position: int) -> tuple[int, bool]:
-        found = self._skipper().match(self._buffer, position)
+        skip = self._skipper().match
+        found = skip(self._buffer, position)
+        if self._rules.elements.plain_links and not self._foreign.entered:
+            while found and (link := syntax.PLAIN_LINK.match(self._buffer, found.end())):
+                self._plain_link(link)
+                found = skip(self._buffer, link.end())
         position = found.end() if found else position
         if position == len(self._buffer):
             return position, False
-        if self._rules.elements.plain_links and not self._foreign.entered:
-            link = syntax.PLAIN_LINK.match(self._buffer, position)
-            if link:
-                self._decorate(Found(link[link.lastindex or 1], link.start(link.lastindex or 1)))
-                return link.end(), True
         match = syntax.TAG.match(self._buffer, position)
         if match is None:
             return self._markup_declaration(position)
@@ -226,7 +226,7 @@ class _Walk:
 
     def _script(self, position: int) -> tuple[int, bool]:
         """Script data and its escaped states (§13.2.5.4, 13.2.5.15 to 31): ``<!--`` hides end tags."""
-        while found := syntax.SCRIPT_MARK.search(self._buffer, position):
+        while found := syntax.SCRIPT_MARKS[self._detail].search(self._buffer, position):
             mark = found[0].lower()
             if mark == b"</script" and self._detail != b"double":
                 self._mode, self._detail = "data", b""
@@ -272,14 +272,26 @@ class _Walk:
             else:
                 self._decorate(link)
 
+    def _plain_link(self, link: Match[bytes]) -> None:
+        group = link.lastindex or 1
+        slot = self._rules.find_slot(link[group], self._base)
+        if isinstance(slot, Skip):
+            self._walked.skip(slot.value)
+        else:
+            self._put_slot(link.start(group) + slot.offset, slot.lead, QUERY)
+
     def _decorate(self, link: Found) -> None:
         slot = self._rules.find_slot(link.raw, self._base)
         if isinstance(slot, Skip):
             self._walked.skip(slot.value)
-            return
-        place, lead = (link.offset + slot.offset, slot.lead) if link.after is None else (link.after, b"")
+        elif link.after is None:
+            self._put_slot(link.offset + slot.offset, slot.lead, link.kind)
+        else:
+            self._put_slot(link.after, b"", link.kind)
+
+    def _put_slot(self, place: int, lead: bytes, kind: int) -> None:
         self._walked.pieces.append(self._buffer[self._emitted : place] + lead)
-        self._walked.kinds.append(link.kind)
+        self._walked.kinds.append(kind)
         self._emitted = place
 
 

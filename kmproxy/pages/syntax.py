@@ -22,6 +22,12 @@ def _all(body: bytes) -> bytes:
     return rb"(?:" + body + rb"|(?!))*+"
 
 
+def any_case(name: bytes) -> bytes:
+    """A pattern for ASCII ``name`` in either case; faster than ignoring the case of a whole pattern."""
+    letters = (bytes([byte]) for byte in name)
+    return b"".join(b"[%b%b]" % (c.lower(), c.upper()) if c.isalpha() else re.escape(c) for c in letters)
+
+
 _NAME = rb"[A-Za-z][^\t\n\f\r />]*+"
 # §13.2.5.32 to 39. A name may begin with "="; a value may be missing before ">".
 _ATTRIBUTE = (
@@ -51,22 +57,23 @@ NOWHERE = -1
 COMMENT_END = re.compile(rb"--!?>")
 CDATA_END = re.compile(rb"\]\]>")
 BOGUS_END = re.compile(rb">")
-SCRIPT_MARK = re.compile(rb"<!--|-->|</?script(?=[\t\n\f\r />])", re.IGNORECASE)
 
 RAW_TEXT = frozenset(b"style xmp iframe noembed noframes noscript title textarea".split())
 """Elements whose content is text up to their own end tag (noscript: as with scripts on)."""
 
 
+_SCRIPT = any_case(b"script") + rb"(?=[\t\n\f\r />])"
+SCRIPT_MARKS = {
+    b"plain": re.compile(rb"<(?:!--|/" + _SCRIPT + rb")"),
+    b"escaped": re.compile(rb"<(?:!--|/?" + _SCRIPT + rb")|-->"),
+    b"double": re.compile(rb"<(?:!--|/" + _SCRIPT + rb")|-->"),
+}
+"""What may lead from one of the states of script data to another (§13.2.5.4, 13.2.5.15 to 31)."""
+
 # The way most attributes are written, before the way all may be.
 _QUICK = rb"(?: [A-Za-z_:.-]++=\"[^\"]*+\")*+"
 _REST_OF_START_TAG = _QUICK + rb"(?:>|" + _REST_OF_TAG + rb")"
 _PLAIN_END_TAG = rb"[A-Za-z][A-Za-z0-9]*+>"
-
-
-def any_case(name: bytes) -> bytes:
-    """A pattern for ASCII ``name`` in either case; faster than ignoring the case of a whole pattern."""
-    letters = (bytes([byte]) for byte in name)
-    return b"".join(b"[%b%b]" % (c.lower(), c.upper()) if c.isalpha() else re.escape(c) for c in letters)
 
 
 def _none_of(names: frozenset[bytes]) -> bytes:
@@ -100,33 +107,43 @@ def _whole_element(name: bytes, stop: bytes = b"") -> bytes:
     return start + rb"(?=[\t\n\f\r />])" + _REST_OF_START_TAG + text + rb"<" + end + rb"[\t\n\f\r ]*+>"
 
 
+# What the end of a comment may look like: §13.2.5.43 to 51.
+_COMMENT = rb"<!--(?!-?>)" + _all(rb"[^-]++|-(?!-!?>)") + rb"--!?>"
+
 _DRAWN = rb"|".join(
     any_case(name)
     for name in (
         *(b"path", b"g", b"use", b"rect", b"circle", b"ellipse", b"line", b"polygon", b"polyline", b"defs"),
         *(b"stop", b"lineargradient", b"radialgradient", b"clippath", b"mask", b"symbol", b"filter"),
+        *(b"text", b"tspan", b"image", b"pattern", b"marker", b"style"),
     )
+)
+"""Elements of SVG that are no way out of it, and hold no HTML."""
+
+# Drawings without a link, HTML or text to be read as anything else.
+_DRAWING = (
+    rb"<[sS][vV][gG](?=[\t\n\f\r >])(?![^>]*+(?<=/)>)"
+    + _REST_OF_START_TAG
+    + _all(
+        rb"[^<]++|</?(?:"
+        + _DRAWN
+        + rb")(?=[\t\n\f\r />])"
+        + _REST_OF_START_TAG
+        + b"".join(rb"|<%b%b>[^<]*+</%b>" % (name, _QUICK, name) for name in (b"title", b"desc"))
+        + rb"|"
+        + _COMMENT
+    )
+    + rb"</[sS][vV][gG][\t\n\f\r ]*+>"
 )
 
 HARMLESS = rb"|".join(
     [
-        # Whole comments; what the end of one may look like: §13.2.5.43 to 51.
-        rb"<!--(?!-?>)" + _all(rb"[^-]++|-(?!-!?>)") + rb"--!?>",
+        _COMMENT,
         rb"<![A-Za-z][^>]*+>",
         # Whole scripts without the comments that may hide their end.
         _whole_element(b"script", rb"!--|"),
         *(_whole_element(name) for name in (b"style", b"title", b"noscript", b"textarea")),
-        # Drawings without a link, HTML or text to be read as anything else.
-        rb"<[sS][vV][gG](?=[\t\n\f\r >])(?![^>]*+(?<=/)>)"
-        + _REST_OF_START_TAG
-        + _all(
-            rb"[^<]++|</?(?:"
-            + _DRAWN
-            + rb")(?=[\t\n\f\r />])"
-            + _REST_OF_START_TAG
-            + rb"|<title>[^<]*+</title>"
-        )
-        + rb"</[sS][vV][gG][\t\n\f\r ]*+>",
+        _DRAWING,
         rb"<[mM][eE][tT][aA](?=[\t\n\f\r />])"
         + _all(rb"(?![\t\n\f\r /]*+[hH][tT][tT][pP]-)" + _ATTRIBUTE)
         + rb"[\t\n\f\r /]*+>",

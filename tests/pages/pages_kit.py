@@ -70,6 +70,11 @@ def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
     return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
+def every_way(page: bytes) -> list[list[bytes]]:
+    """Whole, byte by byte, and in two at every place."""
+    return [[page], list(bytewise(page)), *([page[:at], page[at:]] for at in range(len(page) + 1))]
+
+
 def deflated(data: bytes, wbits: int) -> bytes:
     stream = zlib.compressobj(wbits=wbits)
     return stream.compress(data) + stream.flush()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from pages_kit import bytewise, cut, pieces, scan
+from pages_kit import cut, every_way, pieces, scan
 
 from kmproxy.links.decorate import Slot
 from kmproxy.pages import scanner as module
@@ -266,11 +266,6 @@ BASES = [
 
 def with_links(case: str, *, decorated: bool) -> bytes:
     return case.replace("~", URL).replace("@", f"{URL}?{TEXT.decode()}" if decorated else URL).encode()
-
-
-def every_way(page: bytes) -> list[list[bytes]]:
-    """Whole, byte by byte, and in two at every place."""
-    return [[page], list(bytewise(page)), *([page[:at], page[at:]] for at in range(len(page) + 1))]
 
 
 @pytest.mark.parametrize("case", [*TAGS, *MARKUP, *RAW_TEXT, *FOREIGN, *ENDINGS, *BASES])
