@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint clean
+.PHONY: help demo test bench fuzz lint clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ test: .venv/developed  ## All tests, in parallel, with branch coverage
 
 bench: .venv/developed  ## kmproxy beside its peers: CPU per request, latency, streaming (25 minutes)
 	$(BIN)/python -m tests.bench $(BENCH)
+
+fuzz: .venv/developed  ## A coverage-guided fuzzer on the scanner and the codings (a minute each)
+	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet atheris
+	$(BIN)/python tests/fuzz/run.py $(FUZZ)
 
 lint: .venv/developed  ## ruff, mypy --strict, the import contracts
 	$(BIN)/ruff check .
