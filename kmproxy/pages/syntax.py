@@ -71,7 +71,7 @@ SCRIPT_MARKS = {
 """What may lead from one of the states of script data to another (§13.2.5.4, 13.2.5.15 to 31)."""
 
 # The way most attributes are written, before the way all may be.
-_QUICK = rb"(?: [A-Za-z_:.-]++=\"[^\"]*+\")*+"
+_QUICK = _all(rb" [A-Za-z_:.-]++=\"[^\"]*+\"")
 _REST_OF_START_TAG = _QUICK + rb"(?:>|" + _REST_OF_TAG + rb")"
 _PLAIN_END_TAG = rb"[A-Za-z][A-Za-z0-9]*+>"
 

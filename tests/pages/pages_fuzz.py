@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from unittest import mock
 
 from pages_kit import CODINGS, PAGE, cut, decoded, encoded, owns, rewriter, scan
@@ -153,7 +154,7 @@ def codings_hold(data: bytes) -> None:
         return
     page = b"".join(chunks)
     body = encoded(coding, page, raw=bool(way & 16))
-    for parts, pauses in (([body], False), (cut(body, map(len, chunks)), bool(way & 32))):
+    for parts, pauses in (([body], False), (cut(body, accumulate(map(len, chunks))), bool(way & 32))):
         out, left_alone, slots = _through(coding, parts, pauses=pauses)
         if left_alone:
             assert (out, left_alone) == (body, "charset")

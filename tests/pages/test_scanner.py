@@ -47,6 +47,7 @@ TAGS = [
     "<a x/=href href=@>",
     "<a <b href=@>",
     "<a<b href=~>",
+    '<p x=">"<a href="~">' + LINK,
     "<a href=@ x> <a href=@>",
     "<a 'x' href=@>",
     '<a "href=~">',
