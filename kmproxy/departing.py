@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
 
 from kmproxy import caching, validators
 from kmproxy.links.decorate import Skip
+from kmproxy.links.refresh import url_span
 from kmproxy.messages import Headers, Response, first, tokens, values
 from kmproxy.pages import charset, codings
 from kmproxy.pages.chunks import PageScan, Texts
@@ -16,11 +16,6 @@ from kmproxy.visit import Arrival
 _PAGES = frozenset({b"text/html", b"application/xhtml+xml"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WITHOUT_PAGE = frozenset({204, 205, 206})
-
-# WHATWG HTML §7.4.5, "shared declarative refresh steps".
-_REFRESH = re.compile(
-    rb"\s*[0-9.]+\s*[;,\s]\s*(?:url\s*=\s*)?(?:'([^']*)|\"([^\"]*)|(.+))", re.IGNORECASE | re.DOTALL
-)
 
 
 def is_page(response: Response) -> bool:
@@ -103,8 +98,8 @@ def _url_start(status: int, name: bytes, value: bytes) -> tuple[int, int] | None
     """Where the URL stands in a header's value; None in a header that leads nowhere."""
     if name == b"location":
         return (0, len(value)) if status in _REDIRECTS else None
-    match = _REFRESH.match(value) if name == b"refresh" else None
-    return match.span(match.lastindex) if match and match.lastindex else None
+    # Latin-1 keeps every byte's place.
+    return url_span(value.decode("latin-1")) if name == b"refresh" else None
 
 
 def _coding(headers: Headers) -> bytes:

@@ -5,12 +5,12 @@ HTML: ``a``, ``area`` (§4.6), ``iframe`` (§4.8.5), forms (§4.10.21), meta ref
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from kmproxy.links import entities
 from kmproxy.links.decorate import Skip
+from kmproxy.links.refresh import url_span
 from kmproxy.pages.syntax import NOWHERE, Attributes
 
 QUERY = 0
@@ -21,9 +21,6 @@ FIELDS = 1
 
 _ATTRIBUTES = {b"a": b"href", b"area": b"href", b"iframe": b"src"}
 _SUBMITTERS = frozenset({b"button", b"input"})
-_REFRESH = re.compile(
-    r"\s*[0-9.]+\s*[;,\s]\s*(?:url\s*=\s*)?(?:'([^']*)|\"([^\"]*)|(.*))", re.IGNORECASE | re.DOTALL
-)
 _NOTHING = (b"", NOWHERE)
 
 
@@ -96,14 +93,13 @@ def _method(attributes: Attributes, name: bytes) -> bytes:
 
 
 def _refresh(attributes: Attributes) -> Iterator[Found]:
-    """The URL in ``<meta http-equiv=refresh content="5; url=…">`` ("shared declarative refresh steps")."""
+    """The URL in ``<meta http-equiv=refresh content="5; url=…">``."""
     raw, offset = attributes.get(b"content", _NOTHING)
     if offset == NOWHERE or attributes.get(b"http-equiv", _NOTHING)[0].strip().lower() != b"refresh":
         return
     # Latin-1 keeps every byte's place; the URL itself is read again from its bytes.
     value, places = entities.decode(raw.decode("latin-1"))
-    match = _REFRESH.match(value)
-    if match is None or match.lastindex is None:
-        return
-    start, end = (places[at] for at in match.span(match.lastindex))
-    yield Found(raw[start:end], offset + start)
+    span = url_span(value)
+    if span:
+        start, end = (places[at] for at in span)
+        yield Found(raw[start:end], offset + start)
