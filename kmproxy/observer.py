@@ -24,7 +24,7 @@ class Observer(Protocol):
         """Something went wrong; ``kind`` is a fixed word, such as ``connect-failed``."""
 
     def sent(self, provider: str, outcome: str) -> None:
-        """A tracking call was tried; ``outcome`` is ``delivered``, ``retry`` or ``refused``."""
+        """A tracking call was tried; ``outcome`` is ``delivered``, ``retry``, ``refused`` or ``expired``."""
 
 
 class Observers:

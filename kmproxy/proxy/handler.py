@@ -111,7 +111,7 @@ class ProxyHandler:
     async def _send(self, message: web.BaseRequest, arrival: Arrival, peer: str) -> Exchange:
         trusted = peer in self._trusted
         asked = arrival.request
-        headers = forwarded(end_to_end(arrival.headers), peer, asked.scheme, asked.host, trusted=trusted)
+        headers = forwarded(arrival.headers, peer, asked.scheme, asked.host, trusted=trusted)
         body = None
         if message.body_exists:
             body = _body(message)
@@ -256,4 +256,5 @@ def _request(message: web.BaseRequest, *, trusted: bool) -> Request | None:
         if not target.startswith(b"/"):
             return None
     secure = message.transport is not None and message.transport.get_extra_info("sslcontext") is not None
-    return Request(message.method, scheme(headers, trusted=trusted, secure=secure), host, target, headers)
+    typed = scheme(headers, trusted=trusted, secure=secure)
+    return Request(message.method, typed, host, target, end_to_end(headers))

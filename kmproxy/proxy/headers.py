@@ -20,9 +20,13 @@ _FORWARDED = frozenset(
 
 
 def end_to_end(headers: Headers) -> Headers:
-    """The headers that are for the other end: without the hop's own and those ``Connection`` names."""
-    nominated = tokens(headers, b"connection")
-    return without(headers, _HOP_BY_HOP.union(nominated) if nominated else _HOP_BY_HOP)
+    """The headers that are for the other end: without the hop's own and those ``Connection`` names.
+
+    Host is every hop's (RFC 9110 §7.6.1 forbids to name it there). To be asked before any
+    header of ours is added, which a client could have taken away by naming it.
+    """
+    nominated = {name for name in tokens(headers, b"connection") if name != b"host"}
+    return without(headers, _HOP_BY_HOP | nominated if nominated else _HOP_BY_HOP)
 
 
 class TrustedProxies:

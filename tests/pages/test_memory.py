@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pages_kit import ELEMENTS, PAGE, cut, decoded, encoded, slot
 
+from kmproxy.links.decorate import Skip
 from kmproxy.pages import blocks, chunks, compressed
 from kmproxy.pages.chunks import ChunkCache, PageScan, Texts
 from kmproxy.pages.elements import Elements
@@ -133,6 +134,18 @@ def test_a_page_seen_before_is_filled_without_being_read(coding: bytes) -> None:
     assert {id(chunk) for chunk in memory.chunks._chunks.values()} == known
 
 
+@pytest.mark.parametrize("coding", sorted(compressed.CODINGS))
+def test_a_page_seen_once_is_not_worth_a_template(coding: bytes) -> None:
+    memory = Memory()
+    jobs = []
+    for _ in range(2):
+        rewriter = memory.rewriter(coding, b"kmi=aaaa")
+        rewriter.write(encoded(coding, route(1)))
+        rewriter.finish()
+        jobs.append(len(rewriter.jobs))
+    assert jobs == [0, 1]
+
+
 def test_a_page_that_differs_in_a_spot_is_compressed_anew_around_it_only() -> None:
     memory = Memory()
     page = route(2)
@@ -179,6 +192,45 @@ def _bytes_in(root: object) -> Iterator[bytes]:
         if isinstance(item, bytes):
             yield item
         waiting += [one for one in gc.get_referents(item) if not callable(one)]
+
+
+# What a chunk becomes depends on more than its bytes. Each pair of pages shares a chunk to the byte.
+BODY = LINK + b"<b>" + b"x" * 150 + b"</b><i>end</i>"
+PAIRS = {
+    "the state before it": (b"<!--" + b"y" * 150 + BODY, b"<p>-" + b"y" * 150 + BODY),
+    "whether it is the last": (
+        b'<a title="' + b"z" * 150,
+        b'<a title="' + b"z" * 150 + b'<" href="https://b.example/p">',
+    ),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS.keys())
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_chunk_is_told_from_its_double_by(pair: tuple[bytes, bytes], turned: bool) -> None:
+    memory = Memory()
+    for page in reversed(pair) if turned else pair:
+        assert memory.visit(b"", page, b"kmi=aaaa", [], pauses=False) == filled(page, b"kmi=aaaa")
+
+
+def test_a_chunk_is_told_from_its_double_by_the_host_it_is_on() -> None:
+    page = b"<base href='https://cdn.example/'>" + b"y" * 150 + BODY
+    cache = ChunkCache(1 << 20)
+    away = Scanner(Elements(ELEMENTS), slot, resolve_base)
+    at_home = Scanner(Elements(ELEMENTS), lambda raw, base: Skip.SHARED_SCOPE, resolve_base)
+
+    assert _whole(PageScan(away, "www.a.example", PAGE, cache), page, b"kmi=a").count(b"kmi=a") == 1
+    assert _whole(PageScan(at_home, "b.example", PAGE, cache), page, b"kmi=a") == page
+
+
+def test_a_compressed_chunk_is_told_from_its_double_by_the_chunk_before() -> None:
+    words = [random.Random(seed).randbytes(90).hex().encode() for seed in range(2)]
+    memory = Memory()
+    for _ in range(5):
+        for first in words:
+            page = b"<p>" + first + b"<p>" + words[0] + b"<i>" + words[1] + LINK
+            body = page + b"<u>%d</u>" % random.getrandbits(40)
+            assert memory.visit(b"gzip", body, b"kmi=aaaa", [], pauses=False) == filled(body, b"kmi=aaaa")
 
 
 def test_what_is_remembered_is_bounded() -> None:

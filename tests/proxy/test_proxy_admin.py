@@ -12,6 +12,7 @@ from wire import BROWSER, Upstream, config, proxy, site, split
 from kmproxy.engine import Engine
 from kmproxy.errors import OutboxError
 from kmproxy.outbox import SqliteOutbox, Stats
+from kmproxy.visit import Departure
 
 SECRET = "ann@acme.example"
 PAGE = b'<a href="http://b.example/">b</a>'
@@ -90,6 +91,23 @@ async def test_a_fault_of_our_own_tells_the_visitor_nothing_and_the_log_only_whe
     assert body == b"Internal Server Error.\n"
     assert "RuntimeError in a request" in caplog.text
     assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("value", [b"a\r\nX-Evil: 1", b"a\nX-Evil: 1", b"a\rb", b"a\0b"])
+async def test_a_header_that_would_split_the_response_never_leaves(
+    value: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Engine, "depart", lambda *_: Departure(((b"X-Note", value), (b"Content-Length", b"0")))
+    )
+    async with (
+        Upstream(HTML % (b"", len(PAGE), PAGE)).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
+    ):
+        answer = await p.get("a.example", headers=BROWSER)
+    assert split(answer)[0] == b"HTTP/1.1 500 Internal Server Error"
+    assert b"X-Note" not in answer
+    assert b"X-Evil" not in answer
 
 
 async def test_no_admin_listener_where_it_is_turned_off(tmp_path: Path) -> None:

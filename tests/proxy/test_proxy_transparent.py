@@ -93,6 +93,19 @@ async def test_headers_of_one_hop_stop_there_in_both_directions(tmp_path: Path) 
     assert b"X-Kept: 1" in reply
 
 
+async def test_a_client_can_not_take_away_host_or_the_proxys_word_by_nominating_them(tmp_path: Path) -> None:
+    async with (
+        Upstream(OK).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
+    ):
+        await p.send(
+            b"GET / HTTP/1.1\r\nHost: a.example\r\nCookie: km_ni=bob\r\n"
+            b"Connection: close, X-KM-Identity, X-Forwarded-For, Host\r\n" + BROWSER + b"\r\n"
+        )
+    for line in (b"Host: a.example", b"X-KM-Identity: bob", b"X-Forwarded-For: 127.0.0.1"):
+        assert line in split(upstream.received[0])[1]
+
+
 @pytest.mark.parametrize("encoding", ["sized", "chunked"])
 async def test_an_upload_streams_through_with_its_bytes(encoding: str, tmp_path: Path) -> None:
     body = gzip.compress(bytes(range(256)) * 4000)
