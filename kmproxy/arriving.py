@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 from kmproxy import validators
 from kmproxy.identity.cookies import Cookies
 from kmproxy.identity.navigation import evidence
 from kmproxy.identity.provider import Inbound, Provider, Randomness
-from kmproxy.identity.visitor import NOBODY, Decision, Evidence, Visitor
+from kmproxy.identity.visitor import Decision, Evidence, Visitor
 from kmproxy.links import query
 from kmproxy.messages import Headers, Response, values, without
 from kmproxy.pages.codings import SUPPORTED
@@ -18,6 +19,13 @@ from kmproxy.visit import Arrival, Note, Seen
 
 IDENTITY_HEADERS = frozenset({b"x-km-identity", b"x-km-anonymous-id"})
 """Request headers that tell the upstream who the visitor is; nobody else may set them."""
+
+# Many servers make one variable of X-KM-Identity and X_KM_Identity.
+_CLAIMS = frozenset(
+    bytes(way)
+    for name in IDENTITY_HEADERS
+    for way in product(*[b"-_" if letter == b"-"[0] else (letter,) for letter in name])
+)
 
 _TEXT = (b"Content-Type", b"text/plain; charset=utf-8")
 
@@ -65,12 +73,11 @@ def identify(
         cookies = provider.set_cookies(host, jar, before, after, randomness)
         notes = [Note("rejected", provider.name, reason) for reason in inbound.rejected]
         if after != before and not cookies:
-            arrival = replace(arrival, notes=(*arrival.notes, *notes, _too_large(provider)))
+            arrival = arrival._replace(notes=(*arrival.notes, *notes, _too_large(provider)))
             continue
         if decision.rule:
             notes.append(Note("arrival", provider.name, decision.rule))
-        arrival = replace(
-            arrival,
+        arrival = arrival._replace(
             seen=_seen(arrival, provider, after),
             cookies=(*arrival.cookies, *(made.header(secure=secure) for made in cookies)),
             calls=(*arrival.calls, *_calls(arrival, provider, decision, after, inbound, now)),
@@ -113,10 +120,9 @@ def mint(arrival: Arrival, jar: Cookies, randomness: Randomness) -> Arrival:
         made = provider.mint(randomness)
         cookies = provider.set_cookies(arrival.host, jar, visitor, made, randomness)
         if not cookies:
-            arrival = replace(arrival, notes=(*arrival.notes, _too_large(provider)))
+            arrival = arrival._replace(notes=(*arrival.notes, _too_large(provider)))
             continue
-        arrival = replace(
-            arrival,
+        arrival = arrival._replace(
             seen=_seen(arrival, provider, made),
             minted=(*arrival.minted, *(new.header(secure=secure) for new in cookies)),
             notes=(*arrival.notes, Note("minted", provider.name, "first-visit")),
@@ -153,19 +159,19 @@ def for_upstream(arrival: Arrival) -> Headers:
         headers = _readable_codings(headers)
     if validators.is_conditional(headers):
         headers = validators.for_upstream(arrival.request.method, headers, arrival.mark, page=page)
-    own = [pair for pair in headers if not _claims_identity(pair[0])]
-    visitor = next((visitor for _, visitor in arrival.seen if visitor.identity), NOBODY)
-    if visitor.identity:
-        own.append((b"X-KM-Identity", visitor.identity.encode()))
-    if visitor.anonymous:
-        own.append((b"X-KM-Anonymous-ID", visitor.anonymous.encode()))
-    return tuple(own)
+    headers = without(headers, _CLAIMS)
+    for _, visitor in arrival.seen:
+        if visitor.identity:
+            return (*headers, *_who(visitor))
+    return headers
 
 
-@lru_cache(maxsize=1024)
-def _claims_identity(name: bytes) -> bool:
-    # Many servers make one variable of X-KM-Identity and X_KM_Identity.
-    return name.lower().replace(b"_", b"-") in IDENTITY_HEADERS
+def _who(visitor: Visitor) -> Headers:
+    """What tells the upstream who the visitor is."""
+    identity = (b"X-KM-Identity", (visitor.identity or "").encode())
+    if not visitor.anonymous:
+        return (identity,)
+    return (identity, (b"X-KM-Anonymous-ID", visitor.anonymous.encode()))
 
 
 def _readable_codings(headers: Headers) -> Headers:

@@ -9,9 +9,11 @@ import re
 from functools import lru_cache
 
 from kmproxy import validators
-from kmproxy.messages import Headers, first, values, without
+from kmproxy.messages import Headers, first, index, values, without
 
 _NONE: frozenset[bytes] = frozenset()
+_CONTROL = frozenset({b"cache-control"})
+_CONTROL_AND_VARY = _CONTROL | {b"vary"}
 # They speak of the upstream's bytes, which are not the ones that leave.
 _OF_THE_BODY = frozenset(
     b"content-length etag last-modified accept-ranges trailer"
@@ -57,7 +59,10 @@ def forbids_transforming(headers: Headers) -> bool:
 
 def is_attachment(headers: Headers) -> bool:
     """A body that is saved, not shown: so is one of an unknown disposition (RFC 6266 §4.2)."""
-    disposition = first(headers, b"content-disposition").partition(b";")[0].strip().lower()
+    disposition = first(headers, b"content-disposition")
+    if not disposition:
+        return False
+    disposition = disposition.partition(b";")[0].strip().lower()
     # Where the type was forgotten (``filename="a.html"``), browsers show the page.
     return disposition not in (b"", b"inline") and b"=" not in disposition
 
@@ -65,10 +70,10 @@ def is_attachment(headers: Headers) -> bool:
 def _private(headers: Headers, unwanted: frozenset[bytes]) -> Headers:
     vary = _varying(b",".join(values(headers, b"vary")))
     control = _not_shared(b",".join(values(headers, b"cache-control")))
-    replaced = {b"cache-control", b"vary"} if vary else {b"cache-control"}
+    replaced = _CONTROL_AND_VARY if vary else _CONTROL
     kept = without(headers, unwanted | replaced | _for_shared_caches(headers))
-    kept = (*kept, (b"Cache-Control", control))
-    return (*kept, (b"Vary", vary)) if vary else kept
+    said = (b"Cache-Control", control)
+    return (*kept, said, (b"Vary", vary)) if vary else (*kept, said)
 
 
 @lru_cache(maxsize=1024)
@@ -98,5 +103,8 @@ def _name(directive: bytes) -> bytes:
 
 def _for_shared_caches(headers: Headers) -> frozenset[bytes]:
     """The names of headers that speak to some shared cache alone, ``CDN-Cache-Control``'s kin among them."""
-    kin = [low for name, _ in headers if (low := name.lower()).endswith(b"cdn-cache-control")]
-    return _SHARED_CACHES.union(kin) if kin else _SHARED_CACHES
+    names = index(headers)
+    if b"cdn-cache-control" not in b" ".join(names):
+        return _SHARED_CACHES
+    kin = [name for name in names if name.endswith(b"cdn-cache-control")]
+    return _SHARED_CACHES.union(kin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from html import escape
 
 from kmproxy import caching, validators
@@ -24,11 +25,12 @@ def is_page(response: Response) -> bool:
     if not (200 <= status < 300 or status >= 400) or status in _WITHOUT_PAGE:
         return False
     kinds = values(response.headers, b"content-type")
-    return bool(kinds) and all(_essence(kind) in _PAGES for kind in kinds)
+    return bool(kinds) and all(map(_is_html, kinds))
 
 
-def _essence(content_type: bytes) -> bytes:
-    return content_type.partition(b";")[0].strip().lower()
+@lru_cache(maxsize=256)
+def _is_html(content_type: bytes) -> bool:
+    return content_type.partition(b";")[0].strip().lower() in _PAGES
 
 
 def left_alone(headers: Headers) -> str | None:
@@ -37,10 +39,14 @@ def left_alone(headers: Headers) -> str | None:
         return "attachment"
     if caching.forbids_transforming(headers):
         return "no-transform"
-    declared = map(charset.declared, values(headers, b"content-type"))
-    if not all(map(charset.is_spliceable, declared)):
+    if not all(map(_is_spliceable, values(headers, b"content-type"))):
         return "charset"
     return None if _coding(headers) in codings.SUPPORTED else "coding"
+
+
+@lru_cache(maxsize=256)
+def _is_spliceable(content_type: bytes) -> bool:
+    return charset.is_spliceable(charset.declared(content_type))
 
 
 def not_modified(arrival: Arrival, headers: Headers) -> Headers:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from kmproxy import arriving, caching, departing
 from kmproxy.identity import cookies as cookie
@@ -55,7 +54,7 @@ class Engine:
             return arrival
         if navigation and site.mint and arrival.is_new_to_some and not is_prefetch(request.headers):
             arrival = arriving.mint(arrival, jar, self._randomness)
-        return replace(arrival, headers=arriving.for_upstream(arrival))
+        return arrival._replace(headers=arriving.for_upstream(arrival))
 
     def _follow(self, arrival: Arrival, jar: Cookies, refusal: str | None) -> Arrival:
         """The visitor identified from the URL, and the URL made clean."""
@@ -64,15 +63,15 @@ class Engine:
             return arrival
         mode = arrival.domain.site.arrival.url
         if refusal:
-            arrival = replace(arrival, notes=(Note("rejected", "", refusal),))
+            arrival = arrival._replace(notes=(Note("rejected", "", refusal),))
         elif is_prefetch(arrival.request.headers):
             if mode == "redirect":
                 return _not_ahead(arrival)
         else:
             arrival = arriving.identify(arrival, found, jar, self._clock(), self._randomness)
         if mode == "redirect":
-            return replace(arrival, answer=arriving.redirect(found.clean, arrival.cookies))
-        return replace(arrival, target=found.clean) if mode == "inline" else arrival
+            return arrival._replace(answer=arriving.redirect(found.clean, arrival.cookies))
+        return arrival._replace(target=found.clean) if mode == "inline" else arrival
 
     def depart(self, arrival: Arrival, response: Response) -> Departure:
         """What to do with the upstream's ``response`` to ``arrival``."""
@@ -108,7 +107,7 @@ def _not_ahead(arrival: Arrival) -> Arrival:
     answer = arriving.plain_answer(
         503, b"Service Unavailable", "Not ahead of the click.", arrival.request.method
     )
-    return replace(arrival, answer=answer, notes=(Note("rejected", "", "prefetch"),))
+    return arrival._replace(answer=answer, notes=(Note("rejected", "", "prefetch"),))
 
 
 def _with_cookies(headers: Headers, cookies: tuple[bytes, ...]) -> Headers:

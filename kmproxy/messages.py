@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Name and value pairs in wire order, case and duplicates kept."""
 
+_Index = dict[bytes, tuple[bytes, ...]]
 
-@dataclass(frozen=True, slots=True)
-class Request:
+_REMEMBERED = 16
+_indexes: dict[int, tuple[Headers, _Index]] = {}
+"""Indexes of the latest headers by their identity: to compare them would cost more than to make one.
+
+An id stays its object's own, for the object is kept beside it.
+"""
+
+
+class Request(NamedTuple):
     """What a visitor's browser asked, as it reached kmproxy."""
 
     method: str
@@ -27,8 +34,7 @@ class Request:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """The head of a response: ``body`` only where kmproxy answers by itself."""
 
     status: int
@@ -37,36 +43,49 @@ class Response:
     body: bytes = b""
 
 
-@lru_cache(maxsize=16)
-def _fields(headers: Headers) -> dict[bytes, list[bytes]]:
-    """Lower-case names to values: one pass for the dozen questions a message is asked."""
-    fields: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        fields.setdefault(name.lower(), []).append(value)
-    return fields
+def index(headers: Headers) -> _Index:
+    """Lower-case names to values, in order: one pass for the dozen questions a message is asked."""
+    known = _indexes.get(id(headers))
+    return known[1] if known is not None else _remember(headers, _indexed(headers))
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:
     """All values of the header ``name`` (given in lower case), in order."""
-    return list(_fields(headers).get(name, ()))
+    return list(index(headers).get(name, ()))
 
 
 def first(headers: Headers, name: bytes) -> bytes:
     """The first value of the header ``name`` (given in lower case), or ``b""``."""
-    found = _fields(headers).get(name)
+    found = index(headers).get(name)
     return found[0] if found else b""
 
 
-def without(headers: Headers, names: Iterable[bytes]) -> Headers:
+def without(headers: Headers, names: AbstractSet[bytes]) -> Headers:
     """The headers whose lower-case name is not in ``names``."""
-    unwanted = _fields(headers).keys() & frozenset(names)
-    return tuple(pair for pair in headers if pair[0].lower() not in unwanted) if unwanted else headers
+    known = _indexes.get(id(headers))
+    if known is not None and names.isdisjoint(known[1]):
+        return headers
+    return tuple([pair for pair in headers if pair[0].lower() not in names])
 
 
 def tokens(headers: Headers, name: bytes) -> list[bytes]:
     """The comma-separated elements of a list header, in lower case (RFC 9110 §5.6.1)."""
-    found = _fields(headers).get(name)
+    found = index(headers).get(name)
     if not found:
         return []
-    joined = b",".join(found).lower()
-    return [token for part in joined.split(b",") if (token := part.strip())]
+    return [token for part in b",".join(found).lower().split(b",") if (token := part.strip())]
+
+
+def _indexed(headers: Headers) -> _Index:
+    fields: _Index = {}
+    for name, value in headers:
+        low = name.lower()
+        fields[low] = (*fields[low], value) if low in fields else (value,)
+    return fields
+
+
+def _remember(headers: Headers, fields: _Index) -> _Index:
+    if len(_indexes) >= _REMEMBERED:
+        _indexes.clear()
+    _indexes[id(headers)] = headers, fields
+    return fields

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from kmproxy import __version__
 from kmproxy.config.model import Site as SiteConfig
 from kmproxy.identity.provider import Provider
-from kmproxy.messages import Headers, first, values, without
+from kmproxy.messages import Headers, first, index, values, without
 
 _ENTITY_TAG = re.compile(rb'(?:W/)?"([^"]*)"')
 _MARKED = re.compile(rb'(?:W/)?"([^"]*)-km([0-9a-f]{16})"')
@@ -64,7 +64,7 @@ def copies(method: str, headers: Headers, mark: bytes) -> list[bytes]:
 
 def is_conditional(headers: Headers) -> bool:
     """Whether ``for_upstream`` could have anything to do."""
-    return not _CONDITIONS.isdisjoint([name.lower() for name, _ in headers])
+    return not _CONDITIONS.isdisjoint(index(headers))
 
 
 def for_upstream(method: str, headers: Headers, mark: bytes, *, page: bool) -> Headers:

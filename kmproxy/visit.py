@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from kmproxy import validators
@@ -38,8 +37,7 @@ class Seen(NamedTuple):
     visitor: Visitor
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """What a request comes to: an answer at once, or what goes on to the upstream."""
 
     request: Request
@@ -74,12 +72,12 @@ class Arrival:
     @property
     def is_known(self) -> bool:
         """Whether any provider has an identity for the visitor."""
-        return any(visitor.identity for _, visitor in self.seen)
+        return any([visitor.identity for _, visitor in self.seen])
 
     @property
     def is_new_to_some(self) -> bool:
         """Whether any provider has no identity for the visitor."""
-        return not all(visitor.identity for _, visitor in self.seen)
+        return not all([visitor.identity for _, visitor in self.seen])
 
     @property
     def mark(self) -> bytes:
@@ -103,8 +101,7 @@ class Arrival:
         return separator.join(f"{name}={encode(value)}" for name, value in said if value).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Departure:
+class Departure(NamedTuple):
     """The head as it leaves, and what the body goes through: None for as it is."""
 
     headers: Headers

@@ -11,13 +11,13 @@ from aiohttp import HttpVersion11, web
 from kmproxy.arriving import plain_answer
 from kmproxy.engine import Engine
 from kmproxy.errors import OutboxError
-from kmproxy.messages import Headers, Request, Response, first, without
+from kmproxy.messages import Headers, Request, Response, first
 from kmproxy.observer import Observer
 from kmproxy.outbox import Outbox
 from kmproxy.pages.blocks import Job
 from kmproxy.pages.codings import CodingError
 from kmproxy.pages.rewriter import PageRewriter
-from kmproxy.proxy.headers import TrustedProxies, end_to_end, forwarded, scheme
+from kmproxy.proxy.headers import TrustedProxies, end_to_end, forwarded, scheme, unnamed
 from kmproxy.proxy.response import RawResponse
 from kmproxy.proxy.upstreams import Upstreams
 from kmproxy.upstream import Exchange, UpstreamError
@@ -111,13 +111,12 @@ class ProxyHandler:
     async def _send(self, message: web.BaseRequest, arrival: Arrival, peer: str) -> Exchange:
         trusted = peer in self._trusted
         asked = arrival.request
-        headers = forwarded(arrival.headers, peer, asked.scheme, asked.host, trusted=trusted)
+        headers = forwarded(arrival.headers, asked, peer, trusted=trusted)
         body = None
         if message.body_exists:
             body = _body(message)
-            if not first(headers, b"content-length"):
+            if not first(asked.headers, b"content-length"):
                 headers = (*headers, (b"Transfer-Encoding", b"chunked"))
-        headers = without(headers, {b"expect"})
         method = asked.method.encode("latin-1")
         return await self._upstreams.exchange(arrival.domain, method, arrival.target, headers, body)
 
@@ -125,7 +124,7 @@ class ProxyHandler:
         self, message: web.BaseRequest, arrival: Arrival, exchange: Exchange
     ) -> web.StreamResponse:
         head = exchange.head
-        upstream = Response(head.status, head.reason, end_to_end(head.headers))
+        upstream = Response(head.status, head.reason, unnamed(head.headers))
         departure = self._engine.depart(arrival, upstream)
         self._observer.departed(arrival, head.status, departure)
         response = RawResponse(head.status, head.reason, departure.headers)
@@ -240,8 +239,8 @@ def _unserved(message: web.BaseRequest) -> int:
         return 505
     if message.method in ("CONNECT", "TRACE"):
         return 405
-    coding = message.headers.get("Transfer-Encoding", "chunked")
-    return 0 if coding.strip().lower() == "chunked" else 501
+    coding = first(message.raw_headers, b"transfer-encoding")
+    return 0 if coding.strip().lower() in (b"", b"chunked") else 501
 
 
 def _request(message: web.BaseRequest, *, trusted: bool) -> Request | None:

@@ -6,27 +6,43 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from kmproxy.messages import Headers, first, tokens, without
+from kmproxy.messages import Headers, Request, first, tokens, without
 
-# RFC 9110 §7.6.1, and what older and newer specifications add to it.
-_HOP_BY_HOP = frozenset(
+HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization"}
     | {b"te", b"trailer", b"transfer-encoding", b"upgrade", b"http2-settings", b"alt-svc"}
 )
-_FORWARDED = frozenset(
-    {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"forwarded"}
+"""RFC 9110 §7.6.1, and what older and newer specifications add to it."""
+
+_NO_FIELDS = frozenset({b"keep-alive", b"close"})
+"""What ``Connection`` says nearly always, and names no field but one that is a hop's own anyway."""
+
+# Said anew by each proxy; and 100-continue, which is answered here.
+_REPLACED = frozenset(
+    {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"expect"}
     | {b"x-forwarded-prefix", b"x-forwarded-server", b"x-real-ip"}
 )
+_REPLACED_OF_STRANGERS = _REPLACED | {b"forwarded"}
 
 
 def end_to_end(headers: Headers) -> Headers:
     """The headers that are for the other end: without the hop's own and those ``Connection`` names.
 
-    Host is every hop's (RFC 9110 §7.6.1 forbids to name it there). To be asked before any
-    header of ours is added, which a client could have taken away by naming it.
+    To be asked before any header of ours is added, which the other side could have taken away by
+    naming it.
     """
-    nominated = {name for name in tokens(headers, b"connection") if name != b"host"}
-    return without(headers, _HOP_BY_HOP | nominated if nominated else _HOP_BY_HOP)
+    return without(unnamed(headers), HOP_BY_HOP)
+
+
+def unnamed(headers: Headers) -> Headers:
+    """The headers without those ``Connection`` names; the same ones where it names none.
+
+    Host is every hop's (RFC 9110 §7.6.1 forbids to name it there).
+    """
+    named = tokens(headers, b"connection")
+    if _NO_FIELDS.issuperset(named):
+        return headers
+    return without(headers, {name for name in named if name not in (b"host", b"connection")})
 
 
 class TrustedProxies:
@@ -56,14 +72,17 @@ def scheme(headers: Headers, *, trusted: bool, secure: bool) -> str:
     return "https" if secure else "http"
 
 
-def forwarded(headers: Headers, peer: str, scheme: str, host: str, *, trusted: bool) -> Headers:
-    """The headers with X-Forwarded-For, -Proto and -Host: a trusted chain grows, any other is replaced."""
-    chain = [*tokens(headers, b"x-forwarded-for")] if trusted else []
-    host_said = first(headers, b"x-forwarded-host") if trusted else b""
-    kept = without(headers, _FORWARDED - {b"forwarded"} if trusted else _FORWARDED)
+def forwarded(headers: Headers, asked: Request, peer: str, *, trusted: bool) -> Headers:
+    """The ``headers`` of what was ``asked``, with X-Forwarded-For, -Proto and -Host.
+
+    A trusted proxy's chain grows, any other is replaced.
+    """
+    chain = tokens(asked.headers, b"x-forwarded-for") if trusted else []
+    host_said = first(asked.headers, b"x-forwarded-host") if trusted else b""
+    kept = without(headers, _REPLACED if trusted else _REPLACED_OF_STRANGERS)
     return (
         *kept,
         (b"X-Forwarded-For", b", ".join([*chain, peer.encode("latin-1")])),
-        (b"X-Forwarded-Proto", scheme.encode()),
-        (b"X-Forwarded-Host", host_said or host.encode("latin-1")),
+        (b"X-Forwarded-Proto", asked.scheme.encode()),
+        (b"X-Forwarded-Host", host_said or asked.host.encode("latin-1")),
     )

@@ -15,18 +15,20 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_writer import StreamWriter
 
 from kmproxy.messages import Headers, values
+from kmproxy.proxy.headers import HOP_BY_HOP
 
 _NO_BODY = frozenset({204, 304})
 
 
 class RawResponse(web.StreamResponse):
-    """Status, reason and end-to-end headers as given; framing and Connection are ours."""
+    """Status, reason and end-to-end headers as given; framing and other hop-by-hop headers are ours."""
 
     def __init__(self, status: int, reason: bytes, headers: Headers, body: bytes = b"") -> None:
         super().__init__(status=status)
         self._status_line = b" %d %b" % (status, reason)
         self._lines = headers
         self._content = body
+        self._is_whole = False
         self.is_close_delimited = False
         """Whether only the end of the connection tells the client that the body ended."""
 
@@ -36,7 +38,8 @@ class RawResponse(web.StreamResponse):
         assert isinstance(writer, StreamWriter)  # noqa: S101 - aiohttp's only one
         if self._keep_alive is None:
             self._keep_alive = request.keep_alive
-        lines = [*self._lines, *self._framing(request, writer), *self._connection(request)]
+        kept = [field for field in self._lines if field[0].lower() not in HOP_BY_HOP]
+        lines = [*kept, *self._framing(request, writer), *self._connection(request)]
         version = b"HTTP/1.0" if request.version == HttpVersion10 else b"HTTP/1.1"
         head = b"\r\n".join([version + self._status_line, *map(b": ".join, lines), b"", b""])
         ends = len(lines) + 2
@@ -50,6 +53,9 @@ class RawResponse(web.StreamResponse):
         """RFC 9112 §6: the length if it is known, chunks, or the end of the connection."""
         if request.method == "HEAD" or self.status in _NO_BODY:
             return ()
+        if self._is_whole:
+            writer.length = len(self._content)
+            return ((b"Content-Length", b"%d" % writer.length),)
         length = values(self._lines, b"content-length")
         if length:
             writer.length = int(length[0])
@@ -68,7 +74,7 @@ class RawResponse(web.StreamResponse):
 
     def set_whole(self, body: bytes) -> None:
         """The whole body, before anything has left: its length is said and one write does."""
-        self._lines = (*self._lines, (b"Content-Length", b"%d" % len(body)))
+        self._is_whole = True
         self._content = body
 
     def send_head(self) -> None:

@@ -117,14 +117,13 @@ class ResponseParser:
         self._size += len(piece)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head is not None:
-            return  # A trailer: RFC 9110 §6.5.1 lets us discard it.
-        self._size += len(name) + len(value) + 4
-        self._headers.append((name, value))
-        if len(self._headers) > MAX_HEADERS:
-            raise BadResponse(f"more than {MAX_HEADERS} header fields")
+        if self._head is None:  # A trailer otherwise: RFC 9110 §6.5.1 lets us discard it.
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if len(self._headers) > MAX_HEADERS:
+            raise BadResponse(f"more than {MAX_HEADERS} header fields")
+        self._size += sum([len(name) + len(value) + 4 for name, value in self._headers])
         if self._size > MAX_HEAD:
             raise BadResponse(f"more than {MAX_HEAD} bytes of head")
         status = self._llhttp.get_status_code()

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from kmproxy.messages import Headers
+from kmproxy.messages import Headers, Request
 from kmproxy.proxy.headers import TrustedProxies, end_to_end, forwarded, scheme
 
 FOR, PROTO, HOST = b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host"
@@ -71,11 +71,15 @@ def test_the_scheme_is_the_trusted_proxys_word_or_the_connections(
     ],
 )
 def test_a_trusted_chain_grows_and_any_other_is_replaced(came: Headers, trusted: bool, left: Headers) -> None:
-    assert forwarded(came, "9.9.9.9", "https", "a.example", trusted=trusted) == left
+    assert forwarded(came, _asked("https", came), "9.9.9.9", trusted=trusted) == left
 
 
 def test_a_client_can_not_have_the_proxys_own_headers_removed_by_nominating_them() -> None:
     came = ((b"Connection", b"X-Forwarded-For, x-mine"), (b"X-Mine", b"1"))
-    left = forwarded(end_to_end(came), "9.9.9.9", "http", "a.example", trusted=False)
+    left = forwarded(end_to_end(came), _asked("http", came), "9.9.9.9", trusted=False)
     assert left[0] == (FOR, b"9.9.9.9")
     assert b"X-Mine" not in dict(left)
+
+
+def _asked(scheme: str, headers: Headers) -> Request:
+    return Request("GET", scheme, "a.example", b"/", headers)
