@@ -1,6 +1,7 @@
 """The durable queue of tracking calls.
 
 ``Sender`` is in ``kmproxy.outbox.sender``: it needs aiohttp, which a door that only puts does not.
+``Courier``, for apps, is in ``kmproxy.outbox.courier``.
 ``RedisOutbox`` is in ``kmproxy.outbox.redis``: it needs the extra ``kmproxy[redis]``.
 """
 
@@ -10,9 +11,9 @@ from pathlib import Path
 
 from kmproxy.errors import OutboxError
 from kmproxy.outbox.sqlite import SqliteOutbox
-from kmproxy.outbox.store import Claimed, Outbox, SetApart, Stats
+from kmproxy.outbox.store import Backlog, Claimed, Outbox, SetApart, Stats
 
-__all__ = ["Claimed", "Outbox", "SetApart", "SqliteOutbox", "Stats", "open_outbox"]
+__all__ = ["Backlog", "Claimed", "Outbox", "SetApart", "SqliteOutbox", "Stats", "open_outbox"]
 
 
 def open_outbox(url: str) -> Outbox:

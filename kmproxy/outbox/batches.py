@@ -37,7 +37,10 @@ class Batches(Generic[W]):
     """Any thread may submit work; while one batch is on its way to the disk, the next gathers."""
 
     def __init__(self, do: Callable[[Sequence[Job[W]]], None], end: Callable[[], None]) -> None:
-        """``do`` raises nothing and leaves the future of each job done; ``end`` lets go of the store."""
+        """``do`` raises nothing and leaves the future of each job done; ``end`` lets go of the store.
+
+        Raises ``OutboxError`` if there can't be one more thread.
+        """
         self._do_batch = do
         self._end = end
         self._jobs: queue.SimpleQueue[Job[W] | None] = queue.SimpleQueue()
@@ -45,7 +48,11 @@ class Batches(Generic[W]):
         self._closed = False
         self._pid = os.getpid()
         self._thread = threading.Thread(target=self._run, name="kmproxy-outbox", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            end()
+            raise OutboxError(f"outbox: {error}") from error
 
     def submit(self, work: W) -> Future[Any]:
         """The future is done when the work is on disk; fails with ``OutboxError``."""

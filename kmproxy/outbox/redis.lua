@@ -7,6 +7,7 @@
 --   line:...   list for each person of each provider: ids of the waiting calls, oldest first
 --   due:...    sorted set for each provider: the first id of each line, by when it may be claimed
 --   providers  set of those with waiting calls
+--   counts     hash by provider: how many calls wait
 --   attempts, reasons  hashes by id, of the calls that were tried
 --   last       the id given last; version, of this layout
 
@@ -14,6 +15,7 @@ local VERSION = '1'
 local PREFIX = KEYS[1] .. ':'
 local CALLS, REFUSED, PROVIDERS = PREFIX .. 'calls', PREFIX .. 'refused', PREFIX .. 'providers'
 local ATTEMPTS, REASONS, LAST = PREFIX .. 'attempts', PREFIX .. 'reasons', PREFIX .. 'last'
+local COUNTS = PREFIX .. 'counts'
 
 local commands = {}
 
@@ -49,6 +51,7 @@ local function append(call)
   local id = next_id()
   redis.call('XADD', CALLS, id .. '-0', 'provider', call.provider, 'person', call.person, 'method',
     call.method, 'url', call.url, 'headers', call.headers, 'body', call.body, 'queued', call.queued)
+  redis.call('HINCRBY', COUNTS, call.provider, 1)
   if redis.call('RPUSH', line_of(call), id) == 1 then
     redis.call('ZADD', due_of(call.provider), call.queued, id)
     redis.call('SADD', PROVIDERS, call.provider)
@@ -62,6 +65,7 @@ local function promote(call)
     redis.call('ZADD', due_of(call.provider), first.queued, id)
   elseif redis.call('EXISTS', due_of(call.provider)) == 0 then
     redis.call('SREM', PROVIDERS, call.provider)
+    redis.call('HDEL', COUNTS, call.provider)
   end
 end
 
@@ -69,6 +73,7 @@ local function remove(id, call)
   redis.call('XDEL', CALLS, id .. '-0')
   redis.call('HDEL', ATTEMPTS, id)
   redis.call('HDEL', REASONS, id)
+  redis.call('HINCRBY', COUNTS, call.provider, -1)
   redis.call('LREM', line_of(call), 1, id)
   if redis.call('ZREM', due_of(call.provider), id) == 1 then promote(call) end
 end
@@ -128,16 +133,21 @@ function commands.claim(limit, now, lease_until, provider)
   return lent
 end
 
-function commands.done(id)
-  local _, call = read(CALLS, id)
-  if call then remove(id, call) end
+function commands.done()
+  for at = 2, #ARGV do
+    local _, call = read(CALLS, ARGV[at])
+    if call then remove(ARGV[at], call) end
+  end
 end
 
-function commands.fail(id, retry_at, reason)
-  local _, call = read(CALLS, id)
-  if call and redis.call('ZSCORE', due_of(call.provider), id) then
-    move(id, call.provider, retry_at)
-    redis.call('HSET', REASONS, id, reason)
+function commands.fail(retry_at, reason)
+  for at = 4, #ARGV do
+    local id = ARGV[at]
+    local _, call = read(CALLS, id)
+    if call and redis.call('ZSCORE', due_of(call.provider), id) then
+      move(id, call.provider, retry_at)
+      redis.call('HSET', REASONS, id, reason)
+    end
   end
 end
 
@@ -168,9 +178,57 @@ function commands.replay(queued)
   return found
 end
 
+local function forget_line(line)
+  local ids = redis.call('LRANGE', line, 0, -1)
+  for at = #ids, 1, -1 do
+    local _, call = read(CALLS, ids[at])
+    remove(ids[at], call)
+  end
+  return #ids
+end
+
+local function forget_refused(person)
+  local found, start = 0, '-'
+  repeat
+    local entries = redis.call('XRANGE', REFUSED, start, '+', 'COUNT', 1000)
+    for _, entry in ipairs(entries) do
+      if entry[2][4] == person then found = found + redis.call('XDEL', REFUSED, entry[1]) end
+      start = '(' .. entry[1]
+    end
+  until #entries == 0
+  return found
+end
+
+function commands.forget(person)
+  local found = forget_refused(person)
+  for _, provider in ipairs(redis.call('SMEMBERS', PROVIDERS)) do
+    found = found + forget_line(line_of({provider = provider, person = person}))
+  end
+  return found
+end
+
+function commands.backlog()
+  local rows = {}
+  for _, provider in ipairs(redis.call('SMEMBERS', PROVIDERS)) do
+    local first = redis.call('ZRANGE', due_of(provider), 0, 0, 'WITHSCORES')
+    local calls = tonumber(redis.call('HGET', COUNTS, provider))
+    local reason = redis.call('HGET', REASONS, first[1]) or ''
+    table.insert(rows, {provider, calls, redis.call('ZCARD', due_of(provider)), first[2], reason})
+  end
+  return rows
+end
+
+-- Redis's, whoever else uses it; a hosted one may not tell.
+local function fullness()
+  local memory = redis.pcall('INFO', 'memory')
+  if type(memory) ~= 'string' then return '0' end
+  local used, most = tonumber(memory:match('used_memory:(%d+)')), tonumber(memory:match('maxmemory:(%d+)'))
+  return used and most and most > 0 and tostring(used / most) or '0'
+end
+
 function commands.stats()
   local first = redis.call('XRANGE', CALLS, '-', '+', 'COUNT', 1)[1]
-  return {redis.call('XLEN', CALLS), redis.call('XLEN', REFUSED), first and first[2][14] or false}
+  return {redis.call('XLEN', CALLS), redis.call('XLEN', REFUSED), first and first[2][14] or false, fullness()}
 end
 
 local version = redis.call('GET', PREFIX .. 'version')

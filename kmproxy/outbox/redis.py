@@ -10,6 +10,9 @@ Durable is what Redis makes durable before it answers. ``appendonly yes`` with `
 is the disk; with Redis's default ``everysec`` a power cut takes the last second, a killed Redis
 nothing. Replicas follow later: a failover may lose the last calls. Redis Cluster is not supported.
 
+It holds as much as its ``maxmemory``. Each node's sender sends a share: claims are lent in order
+whoever asks, and what a dead node had claimed is lent again when its lease ends.
+
 The nodes' clocks must agree to within half a lease.
 """
 
@@ -24,7 +27,7 @@ from typing import Any
 from kmproxy.errors import OutboxError
 from kmproxy.outbox import redis_entry as entry
 from kmproxy.outbox.redis_script import Argument, RedisScript
-from kmproxy.outbox.store import Claimed, SetApart, Stats
+from kmproxy.outbox.store import Backlog, Claimed, SetApart, Stats
 from kmproxy.tracking import TrackingCall
 
 
@@ -70,11 +73,11 @@ class RedisOutbox:
         lent = await self._run("claim", max(limit, 0), now, now + self._lease, *providers)
         return [entry.claimed(*row) for row in lent]
 
-    async def done(self, call_id: str) -> None:
-        await self._run("done", call_id)
+    async def done(self, *call_ids: str) -> None:
+        await self._run("done", *call_ids)
 
-    async def fail(self, call_id: str, *, retry_at: float, reason: str) -> None:
-        await self._run("fail", call_id, retry_at, reason)
+    async def fail(self, *call_ids: str, retry_at: float, reason: str) -> None:
+        await self._run("fail", retry_at, reason, *call_ids)
 
     async def set_apart(self, call_id: str, *, reason: str) -> None:
         await self._run("set_apart", call_id, reason)
@@ -86,10 +89,18 @@ class RedisOutbox:
     async def replay(self, call_ids: Sequence[str]) -> int:
         return int(await self._run("replay", self._clock(), *call_ids))
 
+    async def forget(self, person: str) -> int:
+        return int(await self._run("forget", entry.person(person)))
+
+    async def backlog(self) -> list[Backlog]:
+        return sorted(
+            (entry.backlog(*row) for row in await self._run("backlog")), key=lambda row: row.provider
+        )
+
     async def stats(self) -> Stats:
-        waiting, apart, oldest = await self._run("stats")
+        waiting, apart, oldest, fullness = await self._run("stats")
         age = 0.0 if oldest is None else max(self._clock() - float(oldest), 0.0)
-        return Stats(waiting, apart, age)
+        return Stats(waiting, apart, age, float(fullness))
 
     def close(self) -> None:
         self._script.close()

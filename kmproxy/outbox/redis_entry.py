@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from kmproxy.errors import OutboxError
-from kmproxy.outbox.store import Claimed, SetApart
+from kmproxy.outbox.store import Backlog, Claimed, SetApart
 from kmproxy.tracking import TrackingCall
 
 
@@ -15,13 +15,16 @@ def values(call: TrackingCall) -> tuple[bytes, ...]:
 
     Raises ``OutboxError`` for text that is no Unicode, but for the person's.
     """
-    # A cookie may hold anything, even what is no UTF-8; it must not keep its owner out.
-    person = call.person.encode("utf-8", "surrogatepass")
-    headers = json.dumps(call.headers).encode()
+    owner, headers = person(call.person), json.dumps(call.headers).encode()
     try:
-        return (call.provider.encode(), person, call.method.encode(), call.url.encode(), headers, call.body)
+        return (call.provider.encode(), owner, call.method.encode(), call.url.encode(), headers, call.body)
     except UnicodeEncodeError as error:
         raise OutboxError(f"outbox: {error.reason}") from error
+
+
+def person(name: str) -> bytes:
+    """A cookie may hold anything, even what is no UTF-8; it must not keep its owner out."""
+    return name.encode("utf-8", "surrogatepass")
 
 
 def claimed(call_id: bytes, attempts: int, fields: Sequence[bytes]) -> Claimed:
@@ -34,6 +37,10 @@ def set_apart(entry_id: bytes, fields: Sequence[bytes]) -> SetApart:
     call_id = entry_id.decode().removesuffix("-0")
     attempts, queued_at = int(found["attempts"]), float(found["queued"])
     return SetApart(call_id, _call(found), attempts, queued_at, found["reason"].decode())
+
+
+def backlog(provider: bytes, calls: int, persons: int, due: bytes, reason: bytes) -> Backlog:
+    return Backlog(provider.decode(), calls, persons, float(due), reason.decode())
 
 
 def _named(fields: Sequence[bytes]) -> dict[str, bytes]:

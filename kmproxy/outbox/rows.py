@@ -11,16 +11,17 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kmproxy.outbox.store import Claimed, SetApart, Stats
+from kmproxy.errors import OutboxError
+from kmproxy.outbox.store import Backlog, Claimed, SetApart, Stats
 from kmproxy.tracking import TrackingCall
 
 _CALL = "provider, person, method, url, headers, body"
 
 _INSERT = f"""
-    INSERT INTO call ({_CALL}, queued, attempts, reason, due)
+    INSERT INTO call ({_CALL}, queued, attempts, reason, lent, due)
     SELECT *, CASE WHEN EXISTS (SELECT 1 FROM call WHERE provider = :provider AND person = :person)
                    THEN NULL ELSE :now END
-    FROM (SELECT :provider, :person, :method, :url, :headers, :body, :now, 0, '')
+    FROM (SELECT :provider, :person, :method, :url, :headers, :body, :now, 0, '', 0)
 """  # noqa: S608 -- column names only
 
 _NEXT_DUE = """
@@ -39,10 +40,22 @@ _DUE = f"""
     WHERE provider = ? AND due <= ? ORDER BY due, id LIMIT ?
 """  # noqa: S608
 
+_BACKLOG = """
+    SELECT (SELECT COUNT(*) FROM call WHERE provider = :provider), COUNT(*) OVER (), due, reason FROM call
+    WHERE provider = :provider AND due IS NOT NULL ORDER BY due, id LIMIT 1
+"""
+
 _PROMOTE = """
     UPDATE call SET due = queued
     WHERE id = (SELECT MIN(id) FROM call WHERE provider = ? AND person = ?) AND due IS NULL
 """
+
+
+def put(db: sqlite3.Connection, calls: Sequence[TrackingCall], now: float, max_bytes: int) -> None:
+    """Raises ``OutboxError``, with nothing changed, if there is no room for ``calls``."""
+    if _used(db) + sum(map(_size, calls)) > max_bytes:
+        raise OutboxError(f"outbox: full: it holds {max_bytes} bytes")
+    insert(db, calls, now)
 
 
 def insert(db: sqlite3.Connection, calls: Iterable[TrackingCall], now: float) -> None:
@@ -60,28 +73,38 @@ def claim(
     providers = next_due(db) if provider is None else (provider,)
     due = [row for name in providers for row in db.execute(_DUE, (name, now, max(limit, 0)))]
     taken = sorted(due, key=lambda row: (row[0], row[1]))[: max(limit, 0)]
-    lend = "UPDATE call SET due = ?, attempts = attempts + 1 WHERE id = ?"
+    lend = "UPDATE call SET due = ?, attempts = attempts + 1, lent = 1 WHERE id = ?"
     db.executemany(lend, [(lease_until, row[1]) for row in taken])
     return [Claimed(str(row[1]), _call(row[4:]), row[3] + 1, row[2]) for row in taken]
 
 
-def delete(db: sqlite3.Connection, call_id: str) -> None:
+def recall(db: sqlite3.Connection, now: float) -> None:
+    """All that is lent is due again: whoever borrowed it is gone."""
+    db.execute("UPDATE call SET due = queued, lent = 0 WHERE due > ? AND lent", (now,))
+
+
+def delete(db: sqlite3.Connection, call_ids: Sequence[str]) -> None:
+    for call_id in call_ids:
+        _delete(db, call_id)
+
+
+def _delete(db: sqlite3.Connection, call_id: str) -> None:
     owner = db.execute("SELECT provider, person FROM call WHERE id = ?", (call_id,)).fetchone()
     if owner is not None:
         db.execute("DELETE FROM call WHERE id = ?", (call_id,))
         db.execute(_PROMOTE, owner)
 
 
-def postpone(db: sqlite3.Connection, call_id: str, retry_at: float, reason: str) -> None:
-    postponed = "UPDATE call SET due = ?, reason = ? WHERE id = ? AND due IS NOT NULL"
-    db.execute(postponed, (retry_at, reason, call_id))
+def postpone(db: sqlite3.Connection, call_ids: Sequence[str], retry_at: float, reason: str) -> None:
+    postponed = "UPDATE call SET due = ?, reason = ?, lent = 0 WHERE id = ? AND due IS NOT NULL"
+    db.executemany(postponed, [(retry_at, reason, call_id) for call_id in call_ids])
 
 
 def set_apart(db: sqlite3.Connection, call_id: str, reason: str) -> None:
     columns = f"id, {_CALL}, queued, attempts"
     copy = f"INSERT INTO refused ({columns}, reason) SELECT {columns}, ? FROM call WHERE id = ?"  # noqa: S608
     db.execute(copy, (reason, call_id))
-    delete(db, call_id)
+    _delete(db, call_id)
 
 
 def refused(db: sqlite3.Connection, limit: int) -> list[SetApart]:
@@ -98,19 +121,49 @@ def replay(db: sqlite3.Connection, call_ids: Sequence[str], now: float) -> int:
     return len(rows)
 
 
-def stats(db: sqlite3.Connection, now: float) -> Stats:
+def forget(db: sqlite3.Connection, person: str) -> int:
+    owner = (_person(person),)
+    deleted = [db.execute(f"DELETE FROM {table} WHERE person = ?", owner) for table in ("call", "refused")]  # noqa: S608
+    return sum(cursor.rowcount for cursor in deleted)
+
+
+def backlog(db: sqlite3.Connection) -> list[Backlog]:
+    return [
+        Backlog(provider, *db.execute(_BACKLOG, {"provider": provider}).fetchone())
+        for provider in next_due(db)
+    ]
+
+
+def stats(db: sqlite3.Connection, now: float, max_bytes: int) -> Stats:
     waiting, apart = db.execute(
         "SELECT (SELECT COUNT(*) FROM call), (SELECT COUNT(*) FROM refused)"
     ).fetchone()
     oldest = db.execute("SELECT queued FROM call ORDER BY id LIMIT 1").fetchone()
-    return Stats(waiting, apart, max(now - oldest[0], 0.0) if oldest else 0.0)
+    age = max(now - oldest[0], 0.0) if oldest else 0.0
+    return Stats(waiting, apart, age, _used(db) / max_bytes)
+
+
+def _used(db: sqlite3.Connection) -> int:
+    """Bytes of the file that hold something; those of deleted calls are used again."""
+    pages, free, size = (
+        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _size(call: TrackingCall) -> int:
+    return len(call.url) + len(call.body)
+
+
+def _person(person: str) -> bytes:
+    """A cookie may hold anything, even what is no UTF-8; it must not keep its owner out."""
+    return person.encode("utf-8", "surrogatepass")
 
 
 def _columns(call: TrackingCall) -> dict[str, object]:
     return {
         "provider": call.provider,
-        # A cookie may hold anything, even what is no UTF-8; it must not keep its owner out.
-        "person": call.person.encode("utf-8", "surrogatepass"),
+        "person": _person(call.person),
         "method": call.method,
         "url": call.url,
         "headers": json.dumps(call.headers),

@@ -21,7 +21,8 @@ _LAYOUT = (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         provider TEXT NOT NULL, person BLOB NOT NULL,
         queued REAL NOT NULL, due REAL, attempts INTEGER NOT NULL, reason TEXT NOT NULL,
-        method TEXT NOT NULL, url TEXT NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL
+        method TEXT NOT NULL, url TEXT NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL,
+        lent INTEGER NOT NULL
     )
     """,
     "CREATE INDEX call_by_person ON call (provider, person, id)",
@@ -41,13 +42,14 @@ _LAYOUT = (
 def open_database(path: Path, busy_timeout: float) -> sqlite3.Connection:
     """A connection that any one thread may use; the file is made, readable by its owner only.
 
-    ``busy_timeout`` is how many seconds to wait for another process's transaction. Raises
-    ``OutboxError`` for a file that can't be written, is no database, or isn't this version's.
+    ``busy_timeout`` is how many seconds to wait for another process's transaction until it is
+    open; from then on it waits for none (``is_busy``). Raises ``OutboxError`` for a file that
+    can't be written, is no database, or isn't this version's.
     """
     try:
         # It holds identities and API keys. SQLite gives -wal and -shm the same permissions.
         path.touch(mode=0o600, exist_ok=True)
-        db = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
         raise OutboxError(f"outbox {path}: {error}") from error
     try:
@@ -58,14 +60,18 @@ def open_database(path: Path, busy_timeout: float) -> sqlite3.Connection:
     return db
 
 
+def is_busy(error: sqlite3.OperationalError) -> bool:
+    """Whether another process has the file, for a moment."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def _prepare_when_free(db: sqlite3.Connection, deadline: float) -> None:
-    """Turning on WAL fails at once, whatever the timeout, while another process does the same."""
+    """Turning on WAL fails at once, whatever SQLite's own timeout, while another process does the same."""
     while True:
         try:
             return _prepare(db)
         except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not busy or time.monotonic() >= deadline:
+            if not is_busy(error) or time.monotonic() >= deadline:
                 raise
             time.sleep(0.01)
 
@@ -82,6 +88,8 @@ def _prepare(db: sqlite3.Connection) -> None:
     # FULL: in WAL mode a commit is on the disk itself before it returns; NORMAL may lose the
     # last ones in a power cut (https://www.sqlite.org/pragma.html#pragma_synchronous).
     db.execute("PRAGMA synchronous = FULL")
+    # Who was forgotten, or delivered, is not left lying in the file.
+    db.execute("PRAGMA secure_delete = ON").fetchone()
     if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
         raise OutboxError("the file system does not allow SQLite's write-ahead log")
 

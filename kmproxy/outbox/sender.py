@@ -11,24 +11,23 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Literal
 
 import aiohttp
 
 from kmproxy.errors import OutboxError
-from kmproxy.outbox.backoff import delay, gives_up
+from kmproxy.outbox.settle import settle
 from kmproxy.outbox.store import Claimed, Outbox
+from kmproxy.outbox.together import groups, most
 from kmproxy.outbox.vendor import new_session, send
-from kmproxy.outbox.verdict import Verdict
+from kmproxy.outbox.verdict import Outcome, Verdict
 from kmproxy.tracking import TrackingCall
 
-Outcome = Literal["delivered", "retry", "refused", "expired"]
-"""What came of one try; ``expired``: it failed, and the call has had its week."""
-
-_LOOK_AGAIN = 5.0
-"""Seconds; another process may have put calls into the same store, and nobody wakes us for those."""
+_LOOK_AGAIN = 1.0
+"""Seconds; another process may have put calls into the same store, or died and left sending to us.
+Nobody wakes us for that, and a look costs less than a millisecond."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +35,9 @@ _log = logging.getLogger(__name__)
 class Sender:
     """Claims due calls and sends them, several persons at a time, each person's in order.
 
-    Each provider has its own ``concurrency``: one that hangs does not hold up another.
+    Each provider has its own ``concurrency`` of requests: one that hangs does not hold up another.
+    Where a provider takes several calls in a request, each has as many as went well last time,
+    doubled; half as many when they did not, so that a call that fails soon fails alone.
     """
 
     def __init__(
@@ -61,7 +62,8 @@ class Sender:
         self._store_pause = store_pause
         self._on_result = on_result
         self._on_delivered = on_delivered
-        self._in_flight: dict[asyncio.Task[None], Claimed] = {}
+        self._in_flight: dict[asyncio.Task[None], list[Claimed]] = {}
+        self._sizes: dict[str, int] = {}
         self._asked_to_wait: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -86,12 +88,13 @@ class Sender:
         await asyncio.gather(*map(self._give_back, list(self._in_flight.items())))
         await self._session.close()
 
-    async def _give_back(self, flight: tuple[asyncio.Task[None], Claimed]) -> None:
-        task, claimed = flight
+    async def _give_back(self, flight: tuple[asyncio.Task[None], list[Claimed]]) -> None:
+        task, group = flight
         task.cancel()
         await asyncio.wait([task])
         with suppress(OutboxError):  # its lease ends by itself
-            await self._outbox.fail(claimed.id, retry_at=self._clock(), reason="stopped")
+            ids = [claimed.id for claimed in group]
+            await self._outbox.fail(*ids, retry_at=self._clock(), reason="stopped")
 
     async def _run(self) -> None:
         while not self._stopping.is_set():
@@ -107,9 +110,12 @@ class Sender:
     async def _launch_due(self) -> float:
         """Launch what is due and has room; the seconds until there may be more."""
         for provider in await self._ready():
-            claims = await self._outbox.claim(self._room(provider), self._clock(), provider)
-            for claimed in claims:
-                self._launch(claimed)
+            size = self._sizes.get(provider, most(provider))
+            room = self._room(provider)
+            limit = min(room * size, max(room, most(provider)))
+            claims = await self._outbox.claim(limit, self._clock(), provider)
+            for group in groups(claims, size):
+                self._launch(group)
         return min([_LOOK_AGAIN, *(due - self._clock() for due in (await self._due()).values())])
 
     async def _ready(self) -> list[str]:
@@ -125,51 +131,42 @@ class Sender:
         }
 
     def _room(self, provider: str) -> int:
-        busy = sum(claimed.call.provider == provider for claimed in self._in_flight.values())
+        busy = sum(group[0].call.provider == provider for group in self._in_flight.values())
         return self._concurrency - busy
 
-    def _launch(self, claimed: Claimed) -> None:
-        task = asyncio.create_task(self._deliver(claimed))
-        self._in_flight[task] = claimed
+    def _launch(self, group: list[Claimed]) -> None:
+        task = asyncio.create_task(self._deliver(group))
+        self._in_flight[task] = group
         task.add_done_callback(self._landed)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         del self._in_flight[task]
         self._wake.set()
 
-    async def _deliver(self, claimed: Claimed) -> None:
-        provider = claimed.call.provider
+    async def _deliver(self, group: list[Claimed]) -> None:
+        provider = group[0].call.provider
         try:
-            verdict = await send(self._session, claimed.call)
-            outcome = await self._until_stored(lambda: self._settle(claimed, verdict))
-            level = logging.DEBUG if outcome in ("delivered", "retry") else logging.WARNING
-            _log.log(level, "outbox: %s, try %d: %s %s", provider, claimed.attempts, outcome, verdict.reason)
-            self._on_result(provider, outcome)
-            if outcome == "delivered":
-                self._on_delivered(claimed.call)
+            verdicts = await send(self._session, [claimed.call for claimed in group])
+            self._learn(provider, verdicts)
+            outcomes = await self._until_stored(
+                lambda: settle(self._outbox, group, verdicts, self._clock(), self._rng())
+            )
+            _report(provider, outcomes, verdicts)
+            for claimed, outcome in zip(group, outcomes, strict=True):
+                self._on_result(provider, outcome)
+                if outcome == "delivered":
+                    self._on_delivered(claimed.call)
         except Exception as error:  # an unsettled call comes back when its lease ends
-            _log.error("outbox: %s, try %d: %s", provider, claimed.attempts, _name(error))
+            _log.error("outbox: %s: %s", provider, _name(error))
 
-    async def _settle(self, claimed: Claimed, verdict: Verdict) -> Outcome:
-        if verdict.outcome == "delivered":
-            await self._outbox.done(claimed.id)
-        elif verdict.outcome == "refused":
-            await self._outbox.set_apart(claimed.id, reason=verdict.reason)
-        elif gives_up(claimed.attempts, self._clock() - claimed.queued_at):
-            await self._outbox.set_apart(claimed.id, reason=f"given up after a week: {verdict.reason}")
-            return "expired"
-        else:
-            await self._retry_later(claimed, verdict)
-        return verdict.outcome
+    def _learn(self, provider: str, verdicts: Sequence[Verdict]) -> None:
+        failed = verdicts[0].outcome in ("retry", "unclear")  # then all have
+        size = len(verdicts) // 2 if failed else self._sizes.get(provider, most(provider)) * 2
+        self._sizes[provider] = min(max(size, 1), most(provider))
+        if wait := verdicts[0].retry_after:  # it speaks of us, not of this call: the others wait as well
+            self._asked_to_wait[provider] = self._clock() + wait
 
-    async def _retry_later(self, claimed: Claimed, verdict: Verdict) -> None:
-        now = self._clock()
-        wait = max(delay(claimed.attempts, self._rng()), verdict.retry_after)
-        if verdict.retry_after:  # it speaks of us, not of this call: the others wait as well
-            self._asked_to_wait[claimed.call.provider] = now + verdict.retry_after
-        await self._outbox.fail(claimed.id, retry_at=now + wait, reason=verdict.reason)
-
-    async def _until_stored(self, step: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    async def _until_stored(self, step: Callable[[], Awaitable[list[Outcome]]]) -> list[Outcome]:
         """Keeps its place in flight meanwhile, so nothing new is sent that can't be settled either."""
         while True:
             try:
@@ -179,6 +176,13 @@ class Sender:
                     raise
                 _log.warning("outbox: can't settle a call: %s", error)
                 await _wait(self._stopping, self._store_pause)
+
+
+def _report(provider: str, outcomes: Sequence[Outcome], verdicts: Sequence[Verdict]) -> None:
+    said = Counter((outcome, verdict.reason) for outcome, verdict in zip(outcomes, verdicts, strict=True))
+    for (outcome, reason), times in said.items():
+        level = logging.DEBUG if outcome in ("delivered", "retry") else logging.WARNING
+        _log.log(level, "outbox: %s, %d times: %s %s", provider, times, outcome, reason)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -25,11 +25,16 @@ _KNOWN_WORDS = re.compile(
 """What is kept of a vendor's error text; any other word may be the visitor's."""
 
 
+Outcome = Literal["delivered", "retry", "refused", "expired"]
+"""What came of one try; ``expired``: it failed, and the call has had its week."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``delivered``, ``retry`` or ``refused`` (for good), and why; ``reason`` holds no identity."""
+    """``delivered``, ``retry``, ``refused`` (for good) or ``unclear`` (for which of several calls, the
+    answer does not say), and why; ``reason`` holds no identity."""
 
-    outcome: Literal["delivered", "retry", "refused"]
+    outcome: Literal["delivered", "retry", "refused", "unclear"]
     reason: str = ""
     retry_after: float = 0.0
     """Seconds the vendor asked to wait at least; 0.0 if it did not."""
@@ -45,7 +50,7 @@ def judge(provider: str, status: int, body: bytes, retry_after: float = 0.0) -> 
     https://developer.mixpanel.com/reference/import-events).
     """
     if status in _ABOUT_THE_CALL:
-        return Verdict("refused", _explained(f"HTTP {status}", body))
+        return Verdict("refused", explained(f"HTTP {status}", body))
     if status != 200 and not (provider == "kissmetrics" and status == 304):
         return Verdict("retry", f"HTTP {status}", retry_after)
     return _mixpanel(body) if provider == "mixpanel" else Verdict("delivered")
@@ -66,7 +71,7 @@ def _mixpanel(body: bytes) -> Verdict:
     if status in (1, "OK"):  # /import says "OK"
         return Verdict("delivered")
     if status == 0:
-        return Verdict("refused", _explained("HTTP 200, status 0", body))
+        return Verdict("refused", explained("HTTP 200, status 0", body))
     return Verdict("retry", "HTTP 200, but not Mixpanel's answer")  # a captive portal's, say
 
 
@@ -78,6 +83,7 @@ def _mixpanel_status(body: bytes) -> object:
     return answer.get("status") if isinstance(answer, dict) else answer
 
 
-def _explained(what: str, body: bytes) -> str:
+def explained(what: str, body: bytes) -> str:
+    """``what``, and of the vendor's words in ``body`` those that can't be the visitor's."""
     said = " ".join(_KNOWN_WORDS.findall(body[:2000].decode("utf-8", "replace")))
     return f"{what}: {said}"[:200] if said else what

@@ -11,8 +11,9 @@ from outbox_kit import Clock, call, eventually
 from outbox_vendor import Vendor
 
 from kmproxy.outbox import Outbox
-from kmproxy.outbox.sender import Outcome, Sender
+from kmproxy.outbox.sender import Sender
 from kmproxy.outbox.vendor import new_session
+from kmproxy.outbox.verdict import Outcome
 from kmproxy.tracking import TrackingCall
 
 LEASE = 30 * 86400.0  # the clock leaps by hours here, and no claim shall end by that

@@ -68,12 +68,16 @@ def sqlite(tmp_path: Path, clock: Clock) -> Iterator[SqliteOutbox]:
 
 
 @pytest.fixture
-async def desk(
-    store: Store, clock: Clock, aiohttp_server: Callable[..., Awaitable[TestServer]]
-) -> AsyncIterator[Desk]:
+async def vendor(aiohttp_server: Callable[..., Awaitable[TestServer]]) -> Vendor:
     vendor = Vendor()
     server = await aiohttp_server(vendor.application())
+    vendor.base = f"http://127.0.0.1:{server.port}"
+    return vendor
+
+
+@pytest.fixture
+async def desk(store: Store, clock: Clock, vendor: Vendor) -> AsyncIterator[Desk]:
     with closing(store.open(clock, lease=LEASE)) as outbox:
-        desk = Desk(outbox, clock, vendor, f"http://127.0.0.1:{server.port}")
+        desk = Desk(outbox, clock, vendor, vendor.base)
         async with running(desk.sender):
             yield desk

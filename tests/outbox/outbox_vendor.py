@@ -18,6 +18,8 @@ class Vendor:
         self.bodies: list[bytes] = []
         self.answers: list[Answer] = []
         self.usual: Answer = ok
+        self.base = ""
+        """Where it answers, once it does."""
         self.took: list[tuple[str, str]] = []
         """(person, name) of each call answered with 200."""
         self.at_once = self.most_at_once = 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from outbox_kit import Clock, call, open_file
 from outbox_redis import RedisServer
 from outbox_stores import RedisStore
 
-from kmproxy.outbox import Claimed, Outbox, SetApart
+from kmproxy.outbox import Claimed, Outbox, SetApart, Stats
 from kmproxy.tracking import TrackingCall
 
 pytest_plugins = ("outbox_fixtures",)
@@ -61,7 +62,18 @@ class Pair:
         self.clock.now += self.rng.random() * 20
         one, other = self.both
         assert await one.next_due() == await other.next_due()
-        assert await one.stats() == await other.stats()
+        assert _depth(await one.stats()) == _depth(await other.stats())
+        assert await one.backlog() == await other.backlog()
+
+    async def forget(self) -> None:
+        if self.rng.random() < 0.3:
+            person = self.rng.choice("abcdef")
+            one, other = [await outbox.forget(person) for outbox in self.both]
+            assert one == other
+
+
+def _depth(stats: Stats) -> Stats:
+    return replace(stats, fullness=0.0)
 
 
 def _told(kept: Claimed | SetApart) -> tuple[object, ...]:
@@ -87,4 +99,5 @@ async def test_whatever_is_asked_of_them_both_stores_answer_the_same(
     with closing(open_file(tmp_path, clock)) as one, closing(redis.open(clock)) as other:
         pair = Pair(one, other, clock, rng)
         for _ in range(200):
-            await rng.choice([pair.put, pair.claim, pair.settle, pair.settle, pair.replay, pair.look])()
+            asked = [pair.put, pair.claim, pair.settle, pair.settle, pair.replay, pair.forget, pair.look]
+            await rng.choice(asked)()

@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import closing
 
+import pytest
 from outbox_kit import Clock, call, names
 from outbox_stores import Store
 
@@ -74,5 +75,21 @@ async def test_a_second_process_takes_over_a_dead_ones_claims(store: Store, cloc
         arguments = [sys.executable, "-c", CLAIMER, store.url, str(clock.now)]
         died = await asyncio.to_thread(subprocess.run, arguments)
         assert died.returncode == -signal.SIGKILL
-        assert await outbox.claim(10, clock.now) == []
         assert names(await outbox.claim(10, clock.now + 60)) == ["1", "2"]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+async def test_a_file_whose_sender_died_lends_its_claims_again_at_once_but_waits_with_what_failed(
+    store: Store, clock: Clock
+) -> None:
+    with closing(store.open(clock)) as outbox:
+        await outbox.put([call("ann", "1"), call("bob", "2"), call("ann", "3")])
+        with closing(store.open(clock)) as died:
+            one, other = await died.claim(10, clock.now)
+            assert await outbox.claim(10, clock.now + 60) == []
+            assert await outbox.next_due() == {}
+            await died.fail(other.id, retry_at=clock.now + 30, reason="HTTP 500")
+        again = await outbox.claim(10, clock.now)
+        assert [(claimed.id, claimed.attempts) for claimed in again] == [(one.id, 2)]
+        assert await outbox.claim(10, clock.now + 29) == []
+        assert names(await outbox.claim(10, clock.now + 30)) == ["2"]

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import pytest
 from outbox_kit import call
+from outbox_stores import Store
 
 from kmproxy.errors import OutboxError
 from kmproxy.outbox import Outbox, open_outbox
@@ -24,6 +26,17 @@ def test_a_redis_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(OutboxError, match="expected redis://host:6379/0") as refusal:
         open_outbox(url)
     assert "SECRET" not in str(refusal.value)
+
+
+def test_without_a_thread_an_outbox_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crowded(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", crowded)
+        with pytest.raises(OutboxError, match="can't start new thread"):
+            open_outbox(store.url)
+    open_outbox(store.url).close()
 
 
 def without(module: str, code: str) -> subprocess.CompletedProcess[str]:

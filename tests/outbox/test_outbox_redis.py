@@ -131,6 +131,7 @@ async def test_a_full_redis_refuses_calls_whole_and_still_delivers_what_it_has(
         client.config_set("maxmemory", "1")
         with pytest.raises(OutboxError, match="maxmemory"):
             await outbox.put([call("dora"), call("eve")])
+        assert (await outbox.stats()).fullness > 1
         first, second, third = await outbox.claim(9, clock.now)
         await outbox.done(first.id)
         await outbox.set_apart(second.id, reason="HTTP 400")
@@ -139,7 +140,8 @@ async def test_a_full_redis_refuses_calls_whole_and_still_delivers_what_it_has(
         assert (await outbox.stats()).waiting == 2
         client.config_set("maxmemory", "0")
     await outbox.put([call("dora")])
-    assert (await outbox.stats()).waiting == 3
+    stats = await outbox.stats()
+    assert (stats.waiting, stats.fullness) == (3, 0.0)
 
 
 async def test_nothing_is_kept_of_persons_whose_calls_were_delivered(

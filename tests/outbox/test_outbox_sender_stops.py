@@ -54,13 +54,13 @@ class Failing(SqliteOutbox):
         self._perhaps("claim")
         return await super().claim(limit, now, provider)
 
-    async def done(self, call_id: str) -> None:
+    async def done(self, *call_ids: str) -> None:
         self._perhaps("done")
-        await super().done(call_id)
+        await super().done(*call_ids)
 
-    async def fail(self, call_id: str, *, retry_at: float, reason: str) -> None:
+    async def fail(self, *call_ids: str, retry_at: float, reason: str) -> None:
         self._perhaps("fail")
-        await super().fail(call_id, retry_at=retry_at, reason=reason)
+        await super().fail(*call_ids, retry_at=retry_at, reason=reason)
 
 
 @pytest.fixture
