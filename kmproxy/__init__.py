@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kmproxy.config import Config
+from kmproxy.current import CurrentVisitor, link, visitor
+from kmproxy.version import __version__
 
-__all__ = ["Config", "__version__"]
-
-__version__ = "0.1.0"
+__all__ = ["Config", "CurrentVisitor", "__version__", "link", "visitor"]

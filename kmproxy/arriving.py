@@ -14,8 +14,7 @@ from kmproxy.identity.visitor import Decision, Evidence, Visitor
 from kmproxy.links import query
 from kmproxy.messages import Headers, Response, values, without
 from kmproxy.pages.codings import SUPPORTED
-from kmproxy.tracking import TrackingCall
-from kmproxy.visit import Arrival, Note, Seen
+from kmproxy.visit import Arrival, Note
 
 IDENTITY_HEADERS = frozenset({b"x-km-identity", b"x-km-anonymous-id"})
 """Request headers that tell the upstream who the visitor is; nobody else may set them."""
@@ -64,7 +63,7 @@ def identify(
     """``arrival`` with what the parameters make of the visitor: cookies to set, calls to make."""
     host, site = arrival.host, arrival.domain.site
     proof = evidence(arrival.request.headers, lambda other: site.leads(host, other) is None)
-    secure = arrival.request.scheme == "https"
+    secure, is_head = arrival.request.scheme == "https", arrival.request.method == "HEAD"
     for provider, before in arrival.seen:
         pairs = [(p.name, p.value) for p in found.said if provider.owns(p.name, events=found.records)]
         inbound = provider.inbound(pairs)
@@ -75,12 +74,13 @@ def identify(
         if after != before and not cookies:
             arrival = arrival._replace(notes=(*arrival.notes, *notes, _too_large(provider)))
             continue
+        told = provider.alias(decision, now) + provider.record(after, inbound, jar, now, randomness)
         if decision.rule:
             notes.append(Note("arrival", provider.name, decision.rule))
         arrival = arrival._replace(
-            seen=_seen(arrival, provider, after),
+            seen=arrival.knowing(provider, after),
             cookies=(*arrival.cookies, *(made.header(secure=secure) for made in cookies)),
-            calls=(*arrival.calls, *_calls(arrival, provider, decision, after, inbound, now)),
+            calls=(*arrival.calls, *(() if is_head else told)),
             notes=(*arrival.notes, *notes),
         )
     return arrival
@@ -103,14 +103,6 @@ def _person_for(inbound: Inbound, provider: Provider, visitor: Visitor, randomne
     return provider.mint(randomness) if inbound.records and not visitor.identity else visitor
 
 
-def _calls(
-    arrival: Arrival, provider: Provider, decision: Decision, after: Visitor, inbound: Inbound, now: float
-) -> list[TrackingCall]:
-    if arrival.request.method == "HEAD":
-        return []
-    return provider.alias(decision, now) + provider.record(after, inbound, now)
-
-
 def mint(arrival: Arrival, jar: Cookies, randomness: Randomness) -> Arrival:
     """``arrival`` with an anonymous ID from every provider that has none for the visitor."""
     secure = arrival.request.scheme == "https"
@@ -123,15 +115,11 @@ def mint(arrival: Arrival, jar: Cookies, randomness: Randomness) -> Arrival:
             arrival = arrival._replace(notes=(*arrival.notes, _too_large(provider)))
             continue
         arrival = arrival._replace(
-            seen=_seen(arrival, provider, made),
+            seen=arrival.knowing(provider, made),
             minted=(*arrival.minted, *(new.header(secure=secure) for new in cookies)),
             notes=(*arrival.notes, Note("minted", provider.name, "first-visit")),
         )
     return arrival
-
-
-def _seen(arrival: Arrival, provider: Provider, after: Visitor) -> tuple[Seen, ...]:
-    return tuple(Seen(p, after if p is provider else visitor) for p, visitor in arrival.seen)
 
 
 def _too_large(provider: Provider) -> Note:

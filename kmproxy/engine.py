@@ -7,16 +7,17 @@ aiohttp) carry out what it says, so that they can't differ.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from kmproxy import arriving, caching, departing
+from kmproxy import arriving, caching, departing, hearing
 from kmproxy.identity import cookies as cookie
 from kmproxy.identity.cookies import Cookies
 from kmproxy.identity.crawlers import is_crawler
 from kmproxy.identity.navigation import is_navigation, is_prefetch
 from kmproxy.identity.provider import Randomness
+from kmproxy.identity.word import HEADERS, Word, words
 from kmproxy.links.hosts import bare_host
-from kmproxy.messages import Headers, Request, Response, first, values
+from kmproxy.messages import Headers, Request, Response, first, index, values, without
 from kmproxy.site import Site, Sites
 from kmproxy.visit import Arrival, Departure, Note, Seen
 
@@ -72,6 +73,20 @@ class Engine:
         if mode == "redirect":
             return arrival._replace(answer=arriving.redirect(found.clean, arrival.cookies))
         return arrival._replace(target=found.clean) if mode == "inline" else arrival
+
+    def hear(self, arrival: Arrival, said: Iterable[Word]) -> Arrival:
+        """``arrival`` after what the app says of its visitor: cookies, calls and notes are added.
+
+        Nothing happens to a visitor who is not to be followed.
+        """
+        return hearing.hear(arrival, said, self._clock(), self._randomness)
+
+    def heed(self, arrival: Arrival, response: Response) -> tuple[Arrival, Response]:
+        """``hear`` what the response's headers say, and the response without them; ``depart`` comes next."""
+        if HEADERS.isdisjoint(index(response.headers)):
+            return arrival, response
+        heard = self.hear(arrival, words(response.headers))
+        return heard, response._replace(headers=without(response.headers, HEADERS))
 
     def depart(self, arrival: Arrival, response: Response) -> Departure:
         """What to do with the upstream's ``response`` to ``arrival``."""

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 
-from kmproxy import __version__
 from kmproxy.config.model import Site as SiteConfig
 from kmproxy.identity.provider import Provider
 from kmproxy.messages import Headers, first, index, values, without
+from kmproxy.version import __version__
 
 _ENTITY_TAG = re.compile(rb'(?:W/)?"([^"]*)"')
 _MARKED = re.compile(rb'(?:W/)?"([^"]*)-km([0-9a-f]{16})"')

@@ -21,7 +21,7 @@ class Note(NamedTuple):
     """Something that was decided, for counters and the curious: words only, never an identity."""
 
     what: str
-    """``arrival``, ``minted``, ``rejected`` or ``left-alone``."""
+    """``arrival``, ``minted``, ``word``, ``rejected`` or ``left-alone``."""
 
     provider: str
     """The vendor it concerns, or ``""``."""
@@ -58,6 +58,8 @@ class Arrival(NamedTuple):
     """To be on disk before anything leaves."""
 
     notes: tuple[Note, ...] = ()
+    fresh: frozenset[str] = frozenset()
+    """Providers whose visitor logged out just now: of the new one nobody has been told."""
 
     @property
     def host(self) -> str:
@@ -72,12 +74,12 @@ class Arrival(NamedTuple):
     @property
     def is_known(self) -> bool:
         """Whether any provider has an identity for the visitor."""
-        return any([visitor.identity for _, visitor in self.seen])
+        return any(visitor.identity for _, visitor in self.seen)
 
     @property
     def is_new_to_some(self) -> bool:
         """Whether any provider has no identity for the visitor."""
-        return not all([visitor.identity for _, visitor in self.seen])
+        return not all(visitor.identity for _, visitor in self.seen)
 
     @property
     def mark(self) -> bytes:
@@ -94,6 +96,10 @@ class Arrival(NamedTuple):
         return (
             first(headers, b"sec-fetch-dest") in _SHOWN or b"text/html" in first(headers, b"accept").lower()
         )
+
+    def knowing(self, provider: Provider, visitor: Visitor) -> tuple[Seen, ...]:
+        """``seen`` with ``visitor`` for one of the providers."""
+        return tuple(Seen(p, visitor if p is provider else before) for p, before in self.seen)
 
     def parameters(self, separator: str) -> bytes:
         """The visitor's parameters as they stand on a link, ``&`` or ``&amp;`` between them."""

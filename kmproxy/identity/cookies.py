@@ -6,12 +6,14 @@ value, brackets. One of those must never cost the visitor's identity.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
 Cookies = dict[str, bytes]
 """Name to raw value, percent-encoding and quotes kept."""
+
+_DELETES = b"; Max-Age=0;"
 
 
 def read(headers: Iterable[bytes]) -> Cookies:
@@ -42,6 +44,23 @@ def decode(raw: bytes) -> str | None:
 def encode(value: str) -> str:
     """A value as ``decodeURIComponent`` reads it back, in characters no cookie parser trips over."""
     return quote(value, safe="")
+
+
+def updated(cookies: Cookies, set_cookies: Iterable[bytes]) -> Cookies:
+    """What the browser sends next, once it has these Set-Cookie values of ours."""
+    found = dict(cookies)
+    for header in set_cookies:
+        name, _, value = header.partition(b";")[0].partition(b"=")
+        if _DELETES in header:
+            found.pop(name.decode("latin-1"), None)
+        else:
+            found[name.decode("latin-1")] = value
+    return found
+
+
+def others(set_cookies: Iterable[bytes], names: Container[str]) -> tuple[bytes, ...]:
+    """The Set-Cookie values of ours for other cookies than those; of one name there is one scope."""
+    return tuple(value for value in set_cookies if value.partition(b"=")[0].decode("latin-1") not in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import quote
 
 from kmproxy.identity import cookies as cookie
 from kmproxy.identity.cookies import Cookies, SetCookie
-from kmproxy.identity.provider import MAX_LENGTH, Inbound, Pairs, Randomness, accepted, refusal
+from kmproxy.identity.provider import (
+    Inbound,
+    Pairs,
+    Randomness,
+    accepted,
+    event_refusal,
+    property_refusal,
+    recordable,
+    refusal,
+)
 from kmproxy.identity.scope import covers, registrable_domain
 from kmproxy.identity.visitor import NOBODY, Decision, Evidence, Kind, Policy, Visitor, decide
 from kmproxy.tracking import TrackingCall
@@ -37,6 +47,7 @@ class KissmetricsProvider:
 
     name = "kissmetrics"
     parameter = "kmi"
+    cookie_names = ("km_ai", "km_ni")
 
     def __init__(self, api_key: str, endpoint: str, cookie_domain: str = "") -> None:
         self._key = api_key
@@ -67,18 +78,33 @@ class KissmetricsProvider:
         event = None
         if "kme" in said:
             event = said.pop("kme")
-            if reason := _event_refusal(event):
+            if reason := event_refusal(event):
                 event, rejected = None, [*rejected, f"event-{reason}"]
-        properties = {}
-        for name, value in said.items():
-            if reason := _property_refusal(name, value):
-                rejected.append(reason)
-            else:
-                properties[name[3:]] = value or ""
-        return Inbound(identity, event, properties, tuple(rejected))
+        given = {name[3:]: value for name, value in said.items()}
+        properties, dropped = recordable(given, _property_refusal)
+        return Inbound(identity, event, properties, (*rejected, *dropped))
+
+    def event(self, name: str | None, properties: Mapping[str, str]) -> Inbound:
+        if reason := event_refusal(name):
+            return Inbound(rejected=(f"event-{reason}",))
+        kept, dropped = recordable(properties, _property_refusal)
+        return Inbound(event=name, properties=kept, rejected=dropped)
 
     def decide(self, policy: Policy, visitor: Visitor, k: str, evidence: Evidence) -> Decision:
         return decide(policy, visitor, k, kind(k), evidence)
+
+    def is_nobody(self, identity: str) -> bool:
+        return not identity.strip() or identity.strip().lower() in NOBODY_WORDS
+
+    def unfit(self, identity: str | None) -> str | None:
+        return refusal(identity, FORBIDDEN)
+
+    def identify(self, visitor: Visitor, k: str) -> Decision:
+        return self.decide("exact", visitor, k, Evidence.YES)
+
+    def clear(self, visitor: Visitor, fresh: Visitor) -> Visitor:
+        # "Nothing happens" to an anonymous visitor.
+        return fresh if visitor.named else visitor
 
     def mint(self, randomness: Randomness) -> Visitor:
         return Visitor(anonymous=b64encode(randomness(20)).decode())
@@ -88,7 +114,11 @@ class KissmetricsProvider:
     ) -> list[SetCookie]:
         changed = [("km_ai", before.anonymous, after.anonymous), ("km_ni", before.named, after.named)]
         scope = self.scope(host)
-        return [SetCookie(name, new, FIVE_YEARS, scope) for name, old, new in changed if new and new != old]
+        return [
+            SetCookie(name, new or "", FIVE_YEARS if new else 0, scope)
+            for name, old, new in changed
+            if new != old
+        ]
 
     def alias(self, decision: Decision, now: float) -> list[TrackingCall]:
         if decision.alias is None:
@@ -96,7 +126,13 @@ class KissmetricsProvider:
         before, k = decision.alias
         return [self._call("/a", {"_n": k, "_p": before}, k, now)]
 
-    def record(self, visitor: Visitor, inbound: Inbound, now: float) -> list[TrackingCall]:
+    def alias_to(self, visitor: Visitor, other: str, now: float) -> list[TrackingCall]:
+        person = visitor.identity
+        return [self._call("/a", {"_n": other, "_p": person}, person, now)] if person else []
+
+    def record(
+        self, visitor: Visitor, inbound: Inbound, cookies: Cookies, now: float, randomness: Randomness
+    ) -> list[TrackingCall]:
         person = visitor.identity
         if person is None or not inbound.records:
             return []
@@ -130,21 +166,10 @@ def _canonical(parameter: str) -> str:
     return {"km_i": "kmi", "km_e": "kme"}.get(parameter, parameter)
 
 
-def _event_refusal(event: str | None) -> str | None:
-    if event is None:
-        return "undecodable"
-    if not event.strip():
-        return "empty"
-    return "too-long" if len(event) > MAX_LENGTH else None
-
-
 def _property_refusal(name: str, value: str | None) -> str | None:
     """Names that begin with ``_`` would override the person or the time of the call."""
-    if value is None:
-        return "property-undecodable"
-    if name[3:].startswith("_"):
-        return "property-reserved"
-    return None if 0 < len(name) - 3 <= MAX_LENGTH else "property-name-length"
+    reserved = value is not None and name.startswith("_")
+    return "property-reserved" if reserved else property_refusal(name, value)
 
 
 def _is_somebody(raw: bytes) -> bool:

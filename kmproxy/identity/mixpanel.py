@@ -1,7 +1,6 @@
-"""Mixpanel: ``mp_<token>_mixpanel``, ``distinct_id``, ``POST /track`` and ``/import``.
+"""Mixpanel: the cookie ``mp_<token>_mixpanel`` and the parameter ``distinct_id``.
 
-Facts from the vendor's pages "Identifying users", "Ingestion API: identity" and "Event
-deduplication", and from the JavaScript SDK's cookies (2.46 and later).
+Facts from the vendor's page "Identifying users" and from the JavaScript SDK (2.46 and later).
 """
 
 from __future__ import annotations
@@ -9,15 +8,24 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from hashlib import sha256
-from typing import Any, Literal
+from typing import Any
 
 from kmproxy.identity import cookies as cookie
 from kmproxy.identity.cookies import Cookies, SetCookie
-from kmproxy.identity.provider import Inbound, Pairs, Randomness, accepted, refusal
+from kmproxy.identity.mixpanel_calls import DEVICE, IdMerge, MixpanelCalls
+from kmproxy.identity.provider import (
+    Inbound,
+    Pairs,
+    Randomness,
+    accepted,
+    event_refusal,
+    property_refusal,
+    recordable,
+    refusal,
+)
 from kmproxy.identity.scope import covers, registrable_domain
 from kmproxy.identity.visitor import Decision, Evidence, Kind, Policy, Visitor, decide
 from kmproxy.tracking import TrackingCall
@@ -28,9 +36,6 @@ ONE_YEAR = 31_536_000
 MAX_COOKIE = 4096
 """Bytes of name and value; browsers drop a larger cookie whole (RFC 6265 §6.1)."""
 
-DEVICE = "$device:"
-"""What an anonymous ``distinct_id`` begins with."""
-
 _NOBODY_WORDS = frozenset(
     {"anon", "anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", "<nil>"}
     | {"0", "-1", "true", "false", "[]", "{}", "00000000-0000-0000-0000-000000000000"}
@@ -40,6 +45,10 @@ FORBIDDEN = _NOBODY_WORDS | {DEVICE} | {DEVICE + word for word in _NOBODY_WORDS}
 
 # What SDKs before 2.46 made: five groups of hexadecimal digits, as of a UUID; without ``$device:``.
 _BARE_DEVICE = re.compile(r"(?=.{32})[0-9a-f]+(?:-[0-9a-f]+){4}", re.IGNORECASE)
+
+_QUEUES = {f"__mp{verb}" for verb in ("s", "so", "us", "a", "ap", "r", "u")}
+_NOT_OF_EVENTS = _QUEUES | {"$people_distinct_id", "__alias", "__timers"}
+"""What the SDK's cookie holds beside super properties."""
 
 _LAST_TWO_LABELS = re.compile(r"[a-z0-9][a-z0-9-]*\.[a-z]+$")
 _COUNTRY_GUESS = re.compile(r"[a-z0-9][a-z0-9-]+\.[a-z.]{2,6}$")
@@ -66,11 +75,11 @@ class MixpanelProvider:
     name = "mixpanel"
     parameter = "distinct_id"
 
-    def __init__(self, token: str, endpoint: str, id_merge: Literal["simplified", "original"]) -> None:
-        self._token = token
-        self._endpoint = endpoint.rstrip("/")
+    def __init__(self, token: str, endpoint: str, id_merge: IdMerge) -> None:
+        self._calls = MixpanelCalls(token, endpoint, id_merge)
         self._id_merge = id_merge
         self._cookie = f"mp_{token}_mixpanel"
+        self.cookie_names = (self._cookie,)
         self._visitor = lru_cache(maxsize=4096)(self._read)
 
     def owns(self, parameter: str, *, events: bool) -> bool:
@@ -120,6 +129,24 @@ class MixpanelProvider:
             return replace(decision, visitor=replace(decision.visitor, anonymous=visitor.anonymous))
         return decision
 
+    def is_nobody(self, identity: str) -> bool:
+        return False
+
+    def unfit(self, identity: str | None) -> str | None:
+        # "distinct_id cannot have $device: prefix", says the SDK, and changes nothing.
+        is_device = identity is not None and identity.startswith(DEVICE)
+        return refusal(identity, FORBIDDEN) or ("device" if is_device else None)
+
+    def identify(self, visitor: Visitor, k: str) -> Decision:
+        """As the SDK's, but that nobody who has a name is joined with another (``$identify``)."""
+        if k == visitor.identity:
+            return Decision("own-id", visitor)
+        return self.decide("exact", visitor, k, Evidence.YES)
+
+    def clear(self, visitor: Visitor, fresh: Visitor) -> Visitor:
+        """As ``mixpanel.reset()``: another device, whoever it was."""
+        return fresh if visitor.identity else visitor
+
     def kind(self, identity: str) -> Kind:
         """A ``distinct_id`` says itself whether it is a device, but for old SDKs' in an original merge.
 
@@ -130,23 +157,27 @@ class MixpanelProvider:
         return Kind.ANONYMOUS if bare or identity.startswith(DEVICE) else Kind.NAMED
 
     def mint(self, randomness: Randomness) -> Visitor:
-        return Visitor(anonymous=DEVICE + _device(randomness))
+        return Visitor(anonymous=DEVICE + _uuid(randomness))
 
     def set_cookies(
         self, host: str, cookies: Cookies, before: Visitor, after: Visitor, randomness: Randomness
     ) -> list[SetCookie]:
-        if after == before or after.identity is None:
+        if after == before:
             return []
+        if after.identity is None:
+            return [SetCookie(self._cookie, "", 0, self.scope(host))]
         # The SDK makes no device of its own where it finds a distinct_id, so both are given.
         stored = {**_properties(cookies.get(self._cookie, b"")), "distinct_id": after.identity}
         if after.anonymous:
             stored["$device_id"] = after.anonymous.removeprefix(DEVICE)
         elif _identity(stored, "$device_id") is None:
-            stored["$device_id"] = _device(randomness)
+            stored["$device_id"] = _uuid(randomness)
         if after.named:
             stored["$user_id"] = after.named
         else:
             stored.pop("$user_id", None)
+        # To identify as the alias beside a distinct_id would not change that.
+        stored.pop("__alias", None)
         made = SetCookie(self._cookie, json.dumps(stored, separators=(",", ":")), ONE_YEAR, self.scope(host))
         fits = len(self._cookie) + len(cookie.encode(made.value)) <= MAX_COOKIE
         return [made] if fits else []
@@ -156,38 +187,34 @@ class MixpanelProvider:
             return []
         before, k = decision.alias
         if decision.visitor.named:
-            return [self._identify(before, k, now)]
+            return [self._calls.identify(before, k, now)]
         # Two devices can be joined in a project with the original merge only.
-        return [self._merge(before, k, now)] if self._id_merge == "original" else []
+        return [self._calls.merge(before, k, now)] if self._id_merge == "original" else []
 
-    def record(self, visitor: Visitor, inbound: Inbound, now: float) -> list[TrackingCall]:
-        return []
+    def alias_to(self, visitor: Visitor, other: str, now: float) -> list[TrackingCall]:
+        if visitor.identity is None:
+            return []
+        if self._id_merge == "original":
+            return [self._calls.alias(visitor.identity, other, now)]
+        # There an alias "has no functionality": a device joins a user, and two users never join.
+        return [] if visitor.named else [self._calls.identify(visitor.identity, other, now)]
 
-    def _identify(self, device: str, user: str, now: float) -> TrackingCall:
-        """Simplified merge joins a device and a user at the first event that holds both."""
-        said = {"distinct_id": user, "$identified_id": user, "$anon_id": device}
-        if self._id_merge == "simplified":
-            bare = device.removeprefix(DEVICE)
-            said = {"distinct_id": user, "$user_id": user, "$device_id": bare, "$anon_distinct_id": device}
-        return self._post("/track?verbose=1&ip=0", "$identify", said, user, (device, user), now)
+    def event(self, name: str | None, properties: Mapping[str, str]) -> Inbound:
+        if reason := event_refusal(name):
+            return Inbound(rejected=(f"event-{reason}",))
+        kept, dropped = recordable(properties, property_refusal)
+        return Inbound(event=name, properties=kept, rejected=dropped)
 
-    def _merge(self, before: str, k: str, now: float) -> TrackingCall:
-        token = b64encode(f"{self._token}:".encode()).decode()
-        call = self._post("/import?strict=1", "$merge", {"$distinct_ids": [before, k]}, k, (before, k), now)
-        return replace(call, headers=(*call.headers, ("Authorization", f"Basic {token}")))
-
-    def _post(
-        self, path: str, event: str, said: dict[str, Any], person: str, pair: tuple[str, str], now: float
-    ) -> TrackingCall:
-        properties = {
-            **said,
-            "token": self._token,
-            "time": int(now),
-            "$insert_id": sha256(json.dumps([event, *pair, int(now)]).encode()).hexdigest()[:36],
-        }
-        body = json.dumps([{"event": event, "properties": properties}]).encode()
-        headers = (("Content-Type", "application/json"),)
-        return TrackingCall(self.name, person, "POST", self._endpoint + path, headers, body)
+    def record(
+        self, visitor: Visitor, inbound: Inbound, cookies: Cookies, now: float, randomness: Randomness
+    ) -> list[TrackingCall]:
+        """As ``mixpanel.track``: the cookie's super properties go along."""
+        if visitor.identity is None or not inbound.event:
+            return []
+        stored = _properties(cookies.get(self._cookie, b""))
+        said = {name: value for name, value in stored.items() if name not in _NOT_OF_EVENTS}
+        said |= inbound.properties
+        return [self._calls.track(visitor, inbound.event, said, now, _uuid(randomness))]
 
 
 def _properties(raw: bytes) -> dict[str, Any]:
@@ -204,8 +231,8 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _device(randomness: Randomness) -> str:
-    """A ``$device_id``: a UUIDv4 (RFC 9562 §5.4)."""
+def _uuid(randomness: Randomness) -> str:
+    """A UUIDv4 (RFC 9562 §5.4), as a ``$device_id`` is one."""
     return str(uuid.UUID(bytes=randomness(16), version=4))
 
 

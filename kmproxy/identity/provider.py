@@ -26,13 +26,13 @@ MAX_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """What a provider reads from an arriving URL."""
+    """What a provider reads from an arriving URL, or from an event of the app's own."""
 
     identity: str | None = None
     event: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
     rejected: tuple[str, ...] = ()
-    """Why parameters were dropped, for the counters: words, never values."""
+    """Why some were dropped, for the counters: words, never values."""
 
     @property
     def records(self) -> bool:
@@ -49,6 +49,10 @@ class Provider(Protocol):
     @property
     def parameter(self) -> str:
         """The query parameter that carries the identity on a decorated link."""
+
+    @property
+    def cookie_names(self) -> tuple[str, ...]:
+        """The cookies a visitor is known by."""
 
     def owns(self, parameter: str, *, events: bool) -> bool:
         """Whether a query parameter is this vendor's; with ``events`` those that record, too."""
@@ -71,13 +75,65 @@ class Provider(Protocol):
     def set_cookies(
         self, host: str, cookies: Cookies, before: Visitor, after: Visitor, randomness: Randomness
     ) -> list[SetCookie]:
-        """The cookies that turn ``before`` into ``after``; none where they would not fit."""
+        """The cookies that turn ``before`` into ``after``; none where they would not fit.
+
+        ``cookies`` are the browser's; what else a vendor keeps in its cookie stays.
+        """
 
     def alias(self, decision: Decision, now: float) -> list[TrackingCall]:
         """The calls that tell the vendor of ``decision.alias``; ``now`` in Unix seconds."""
 
-    def record(self, visitor: Visitor, inbound: Inbound, now: float) -> list[TrackingCall]:
-        """The calls for the event and properties of an arriving URL."""
+    def record(
+        self, visitor: Visitor, inbound: Inbound, cookies: Cookies, now: float, randomness: Randomness
+    ) -> list[TrackingCall]:
+        """The calls for an event and its properties."""
+
+    def is_nobody(self, identity: str) -> bool:
+        """Whether to ``identify`` as this is to ``clear``."""
+
+    def unfit(self, identity: str | None) -> str | None:
+        """Why an app may not ``identify`` or ``alias`` with this, or None if it may."""
+
+    def identify(self, visitor: Visitor, k: str) -> Decision:
+        """What the vendor's ``identify`` makes of ``visitor``."""
+
+    def clear(self, visitor: Visitor, fresh: Visitor) -> Visitor:
+        """Who is there after a logout: ``visitor`` still, or ``fresh``."""
+
+    def alias_to(self, visitor: Visitor, other: str, now: float) -> list[TrackingCall]:
+        """The calls that tell the vendor ``other`` is ``visitor``, too; none where it can't be told."""
+
+    def event(self, name: str | None, properties: Mapping[str, str]) -> Inbound:
+        """An event of the app's own, without what the vendor does not take."""
+
+
+def event_refusal(event: str | None) -> str | None:
+    """Why nothing can be recorded under this name, or None if it can."""
+    if event is None:
+        return "undecodable"
+    if not event.strip():
+        return "empty"
+    if _SURROGATE.search(event):
+        return "surrogate"
+    return "too-long" if len(event) > MAX_LENGTH else None
+
+
+def property_refusal(name: str, value: str | None) -> str | None:
+    """Why this property of an event is dropped, or None."""
+    if value is None:
+        return "property-undecodable"
+    if _SURROGATE.search(name + value):
+        return "property-surrogate"
+    return None if 0 < len(name) <= MAX_LENGTH else "property-name-length"
+
+
+def recordable(
+    properties: Mapping[str, str | None], refused: Callable[[str, str | None], str | None]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The properties that can be recorded, and why others can't."""
+    reasons = {name: refused(name, value) for name, value in properties.items()}
+    kept = {name: value or "" for name, value in properties.items() if not reasons[name]}
+    return kept, tuple(reason for reason in reasons.values() if reason)
 
 
 def refusal(identity: str | None, forbidden: frozenset[str]) -> str | None:

@@ -10,16 +10,17 @@ from aiohttp import HttpVersion11, web
 
 from kmproxy.arriving import plain_answer
 from kmproxy.engine import Engine
-from kmproxy.errors import OutboxError
+from kmproxy.later import Later
 from kmproxy.messages import Headers, Request, Response, first
 from kmproxy.observer import Observer
 from kmproxy.outbox import Outbox
-from kmproxy.pages.blocks import Job
 from kmproxy.pages.codings import CodingError
 from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.passage import Passage, through
 from kmproxy.proxy.headers import TrustedProxies, end_to_end, forwarded, scheme, unnamed
 from kmproxy.proxy.response import RawResponse
 from kmproxy.proxy.upstreams import Upstreams
+from kmproxy.tracking import TrackingCall
 from kmproxy.upstream import Exchange, UpstreamError
 from kmproxy.visit import Arrival
 
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 _COALESCED = 1 << 16
 """Bytes of a body that are waiting and may leave in one piece."""
 
-_MOMENT = 0.003
+_MOMENT = 0.002
 """Seconds a page may pause before what is decided of it leaves."""
 
 _ANSWERS = {
@@ -54,13 +55,13 @@ class ProxyHandler:
         observer: Observer,
         wake_sender: Callable[[], None],
     ) -> None:
-        self._engine = engine
+        self._passage = Passage(engine, observer)
         self._upstreams = upstreams
         self._outbox = outbox
         self._trusted = trusted
         self._observer = observer
         self._wake_sender = wake_sender
-        self._working = False
+        self._later = Later()
 
     async def __call__(self, message: web.BaseRequest) -> web.StreamResponse:
         status = _unserved(message)
@@ -70,10 +71,9 @@ class ProxyHandler:
         request = _request(message, trusted=peer in self._trusted)
         if request is None:
             return self._refuse(message, 400)
-        arrival = await self._arrive(request)
+        arrival = await through(self._passage.arrive(request), self._put)
         if arrival is None:
             return self._refuse(message, 421)
-        self._observer.arrived(arrival)
         if arrival.answer is not None:
             answer = arrival.answer
             return RawResponse(answer.status, answer.reason, answer.headers, answer.body)
@@ -81,20 +81,9 @@ class ProxyHandler:
             return self._refuse(message, 421)
         return await self._relay(message, arrival, peer)
 
-    async def _arrive(self, request: Request) -> Arrival | None:
-        """The engine's decision, with its tracking calls on disk."""
-        arrival = self._engine.arrive(request)
-        if arrival is None or not arrival.calls:
-            return arrival
-        try:
-            await self._outbox.put(arrival.calls)
-        except OutboxError:
-            # What can't be kept is not promised: the page's own JavaScript still sees the URL.
-            self._observer.failed("outbox")
-            _log.error("a tracking call can't be stored; arrivals are left to the pages' JavaScript")
-            return self._engine.arrive(request, recording=False)
+    async def _put(self, calls: Sequence[TrackingCall]) -> None:
+        await self._outbox.put(calls)
         self._wake_sender()
-        return arrival
 
     async def _relay(self, message: web.BaseRequest, arrival: Arrival, peer: str) -> web.StreamResponse:
         try:
@@ -125,8 +114,7 @@ class ProxyHandler:
     ) -> web.StreamResponse:
         head = exchange.head
         upstream = Response(head.status, head.reason, unnamed(head.headers))
-        departure = self._engine.depart(arrival, upstream)
-        self._observer.departed(arrival, head.status, departure)
+        departure = await through(self._passage.depart(arrival, upstream), self._put)
         response = RawResponse(head.status, head.reason, departure.headers)
         try:
             if departure.rewriter is None:
@@ -135,7 +123,7 @@ class ProxyHandler:
             else:
                 await _rewrite(exchange, message, response, departure.rewriter)
                 self._observer.page_done(arrival, departure.rewriter)
-                self._later(departure.rewriter.jobs)
+                self._later.do(departure.rewriter.jobs)
         except (UpstreamError, CodingError) as error:
             self._observer.failed(f"broken-body-{type(error).__name__}")
             if departure.rewriter:
@@ -143,18 +131,6 @@ class ProxyHandler:
                 await response.write(departure.rewriter.salvage())
             response.break_off(message)
         return response
-
-    def _later(self, jobs: Sequence[Job]) -> None:
-        """Do work for the next page off the path of this one, a page's worth at a time."""
-        if jobs and not self._working:
-            self._working = True
-            future = asyncio.get_running_loop().run_in_executor(None, _do, jobs)
-            future.add_done_callback(self._worked)
-
-    def _worked(self, future: asyncio.Future[None]) -> None:
-        self._working = False
-        if not future.cancelled() and (error := future.exception()):
-            _log.error("%s while a page was prepared for the next visitor", type(error).__name__)
 
     def _fail(self, message: web.BaseRequest, error: UpstreamError) -> web.StreamResponse:
         self._observer.failed(type(error).__name__)
@@ -226,11 +202,6 @@ async def _body(message: web.BaseRequest) -> AsyncIterator[bytes]:
         message.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     while data := await message.content.readany():
         yield data
-
-
-def _do(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        job()
 
 
 def _unserved(message: web.BaseRequest) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from http.cookies import SimpleCookie
 from typing import Any
@@ -130,3 +131,21 @@ def km(anonymous: str = "", named: str = "") -> str:
 
 def rules(arrival: Arrival) -> list[tuple[str, str, str]]:
     return [(note.what, note.provider, note.why) for note in arrival.notes]
+
+
+def browser(cookie: str, set_cookies: Iterable[bytes]) -> dict[str, str]:
+    """Name to decoded value of what the browser holds that sent ``cookie`` and got these."""
+    held = jar([cookie.encode()] if cookie else [])
+    for line in set_cookies:
+        [(name, value)] = jar([line]).items()
+        held[name] = value
+        if b"; Max-Age=0;" in line:
+            del held[name]
+    return held
+
+
+def respond(arrival: Arrival, *headers: tuple[bytes, bytes], status: int = 200) -> tuple[Arrival, Departure]:
+    """The arrival after what the response's headers say, and how that response leaves."""
+    response = Response(status, b"Reason", headers)
+    heard, response = engine().heed(arrival, response)
+    return heard, engine().depart(heard, response)

@@ -94,3 +94,20 @@ def test_what_is_encoded_is_read_back_through_a_header(value: str) -> None:
 )
 def test_a_cookie_is_written_readable_for_scripts(made: SetCookie, secure: bool, header: bytes) -> None:
     assert made.header(secure=secure) == header
+
+
+def test_cookies_that_are_set_are_the_ones_sent_next() -> None:
+    sent = cookie.read([b"a=1; b=2; c=3"])
+    lines = [
+        SetCookie("a", "x y", 10, "acme.example").header(secure=True),
+        SetCookie("b", "", 0).header(secure=False),
+        SetCookie("d", "Max-Age=0;", 10).header(secure=False),
+    ]
+    assert cookie.updated(sent, lines) == {"a": b"x%20y", "c": b"3", "d": b"Max-Age%3D0%3B"}
+    assert sent == {"a": b"1", "b": b"2", "c": b"3"}
+
+
+def test_the_cookies_of_other_names_stay() -> None:
+    lines = (b"km_ai=A; Path=/", b"km_ni=km_ai; Path=/", b"km_ai2=B; Path=/")
+    assert cookie.others(lines, {"km_ai"}) == lines[1:]
+    assert cookie.others(lines, ()) == lines

@@ -314,26 +314,26 @@ def test_without_an_alias_nothing_is_called() -> None:
     ],
 )
 def test_events_and_properties_are_recorded_for_the_visitor(inbound: Inbound, path_and_query: str) -> None:
-    [call] = VENDOR.record(Visitor("A", "bob@bob.com"), inbound, NOW)
+    [call] = VENDOR.record(Visitor("A", "bob@bob.com"), inbound, {}, NOW, bytes)
     assert call.url == "https://trk.kissmetrics.io" + path_and_query.replace("KEY", KEY)
     assert call.person == "bob@bob.com"
 
 
 def test_nothing_is_recorded_for_nobody_nor_without_anything_to_record() -> None:
-    assert VENDOR.record(NOBODY, Inbound(event="E"), NOW) == []
-    assert VENDOR.record(Visitor("A"), Inbound("A"), NOW) == []
+    assert VENDOR.record(NOBODY, Inbound(event="E"), {}, NOW, bytes) == []
+    assert VENDOR.record(Visitor("A"), Inbound("A"), {}, NOW, bytes) == []
 
 
 def test_no_property_can_take_the_place_of_the_person_the_key_or_the_time() -> None:
     hostile = Inbound(event="E", properties={"_p": "victim", "_k": "key", "_t": "1", "_n": "N", "_d": "0"})
-    [call] = VENDOR.record(Visitor("A"), hostile, NOW)
+    [call] = VENDOR.record(Visitor("A"), hostile, {}, NOW, bytes)
     pairs = parse_qsl(urlsplit(call.url).query)
     assert sorted(pairs) == [("_d", "1"), ("_k", KEY), ("_n", "E"), ("_p", "A"), ("_t", "1393344604")]
 
 
 def test_an_endpoint_of_ones_own_may_end_in_a_slash() -> None:
     vendor = KissmetricsProvider(KEY, "https://km.acme.example/trk/")
-    [call] = vendor.record(Visitor("A"), Inbound(event="E"), NOW)
+    [call] = vendor.record(Visitor("A"), Inbound(event="E"), {}, NOW, bytes)
     assert call.url.startswith("https://km.acme.example/trk/e?_p=A&_n=E&")
 
 
@@ -349,14 +349,19 @@ def test_an_endpoint_of_ones_own_may_end_in_a_slash() -> None:
         (Visitor("A", "N"), Visitor("K", "K"), [("km_ai", "K"), ("km_ni", "K")]),
         (NOBODY, Visitor("K"), [("km_ai", "K")]),
         (Visitor("A"), Visitor("A"), []),
-        (Visitor("A", "N"), Visitor("A"), []),  # nobody is ever logged out
+        # Logged out.
+        (Visitor("A", "N"), Visitor("K"), [("km_ai", "K"), ("km_ni", "")]),
+        (Visitor("A", "N"), NOBODY, [("km_ai", ""), ("km_ni", "")]),
     ],
 )
 def test_only_cookies_that_change_are_written(
     before: Visitor, after: Visitor, written: list[tuple[str, str]]
 ) -> None:
     made = VENDOR.set_cookies("www.mysite.com", {}, before, after, bytes)
-    assert made == [SetCookie(name, value, 157_680_000, "mysite.com") for name, value in written]
+    ages = [157_680_000 if value else 0 for _, value in written]
+    assert made == [
+        SetCookie(name, value, age, "mysite.com") for (name, value), age in zip(written, ages, strict=True)
+    ]
 
 
 def test_a_cookie_is_the_one_the_vendors_javascript_would_write() -> None:

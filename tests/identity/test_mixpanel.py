@@ -313,7 +313,11 @@ def test_what_is_written_is_read_back_as_the_same_person(after: Visitor) -> None
 
 def test_a_visitor_who_stays_gets_no_cookie() -> None:
     assert SIMPLIFIED.set_cookies("shop.acme.com", {}, Visitor(DEVICE_X), Visitor(DEVICE_X), counting) == []
-    assert SIMPLIFIED.set_cookies("shop.acme.com", {}, Visitor(DEVICE_X), NOBODY, counting) == []
+
+
+def test_a_visitor_who_is_nobody_now_has_the_cookie_deleted() -> None:
+    made = SIMPLIFIED.set_cookies("shop.acme.com", {}, Visitor(DEVICE_X), NOBODY, counting)
+    assert made == [SetCookie(NAME, "", 0, "acme.com")]
 
 
 def test_the_cookie_is_the_sdks_own_and_never_http_only() -> None:
@@ -472,9 +476,23 @@ def test_a_call_made_again_is_the_same_call_to_the_vendor(vendor: MixpanelProvid
     assert len(others | {found}) == 4
 
 
-def test_no_event_is_recorded_from_an_url() -> None:
-    assert SIMPLIFIED.record(Visitor(DEVICE_X), Inbound(event="E"), NOW) == []
+def test_nothing_is_told_of_nobody_nor_without_an_event() -> None:
+    assert SIMPLIFIED.record(NOBODY, Inbound(event="E"), {}, NOW, counting) == []
+    assert SIMPLIFIED.record(Visitor(DEVICE_X), Inbound(properties={"a": "1"}), {}, NOW, counting) == []
     assert SIMPLIFIED.alias(Decision("own-id", Visitor(DEVICE_X)), NOW) == []
+    assert ORIGINAL.alias_to(NOBODY, "bob", NOW) == []
+
+
+def test_two_events_of_one_second_are_two() -> None:
+    def insert_id(filling: bytes) -> str:
+        [call] = SIMPLIFIED.record(
+            Visitor(DEVICE_X), Inbound(event="E"), {}, NOW, lambda length: filling * length
+        )
+        found: str = body(call)["properties"]["$insert_id"]
+        return found
+
+    assert insert_id(b"a") != insert_id(b"b")
+    assert re.fullmatch(r"[A-Za-z0-9-]{1,36}", insert_id(b"a"))
 
 
 @pytest.mark.parametrize("id_merge", ["simplified", "original"])
