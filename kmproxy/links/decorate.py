@@ -49,7 +49,7 @@ class Slot:
 
 # A URL in which nothing is escaped, dropped or odd, so that it says itself what a parser makes of
 # it: scheme, a host that is no address and not internationalised, port, path, query, fragment.
-_CHARACTERS = rb"A-Za-z0-9._~!$'()*+,;=:@%/-"
+_CHARACTERS = rb"A-Za-z0-9._~!$'()*+,;=:@%/\-"
 
 
 def _plain_url(separator: bytes) -> re.Pattern[bytes]:

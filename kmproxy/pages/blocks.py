@@ -17,13 +17,19 @@ from isal import isal_zlib
 from kmproxy.pages import codings
 from kmproxy.pages.chunks import Chunk, Texts
 from kmproxy.pages.compressed import GZIP_HEAD
-from kmproxy.pages.marked import WINDOW, Deflater, compress, marker, two_texts
+from kmproxy.pages.marked import WINDOW, Deflater, compress, marker, stored, two_texts
 
 WORTH_BUILDING = 2
-"""Sights after the first at which a chunk is compressed for good."""
+"""Sights of a kept chunk at which it is compressed for good."""
 
-_MOST_BLOCKS = 8
+_MOST_BLOCKS = 4
 """Compressed forms kept of one chunk: by what came before, and by the length of the text."""
+
+_MOST_JOBS = 32
+"""Chunks compressed for good on behalf of one page."""
+
+_SHORT = 128
+"""Bytes that are not worth a compressor of their own."""
 
 _LAST_BLOCK = b"\x03\x00"
 """An empty final block with fixed codes (RFC 1951 §3.2.3)."""
@@ -40,6 +46,9 @@ class ChunkEncoder(Protocol):
         """What would make the next page cheaper."""
 
     def write(self, chunk: Chunk, texts: Texts) -> bytes: ...
+
+    def rest(self) -> bytes:
+        """What is held back by what need not be kept until more comes."""
 
     def flush(self) -> bytes: ...
 
@@ -58,6 +67,9 @@ class Streamed:
     def write(self, chunk: Chunk, texts: Texts) -> bytes:
         filled = chunk.filled(texts)
         return self._encoder.write(filled) if filled else b""
+
+    def rest(self) -> bytes:
+        return b""
 
 
 class GzipBlocks:
@@ -79,48 +91,51 @@ class GzipBlocks:
         head = b"" if self._size else GZIP_HEAD
         self._crc = isal_zlib.crc32(plain, self._crc)
         self._size += len(plain)
+        # After a chunk that is not kept, the next one stands on its own.
         key = (self._before.number if self._before else 0, len(texts.query))
         parts = chunk.blocks.get(key)
         if parts is None:
             self._want(chunk, key)
             out = self._compressed(plain)
         else:
-            out = self._closed() + texts.query.join(parts)
+            out = texts.query.join(parts)
+            if self._stream:
+                out = self.rest() + out
         self._before, self._window = chunk, plain
         return head + out
 
-    def flush(self) -> bytes:
+    def rest(self) -> bytes:
+        """What the open stream holds back, to the byte; it takes some 350 KB, and the window will do."""
         held: bytes = self._stream.flush(isal_zlib.Z_SYNC_FLUSH) if self._stream else b""
+        self._stream = None
         return held
+
+    flush = rest
 
     def finish(self) -> bytes:
         head = b"" if self._size else GZIP_HEAD
-        return head + self._closed() + _LAST_BLOCK + struct.pack("<II", self._crc, self._size & 0xFFFFFFFF)
+        return head + self.rest() + _LAST_BLOCK + struct.pack("<II", self._crc, self._size & 0xFFFFFFFF)
 
     def _compressed(self, plain: bytes) -> bytes:
         if self._stream is None:
+            if len(plain) <= _SHORT:
+                return stored(plain)
             dictionary = self._window[-WINDOW:]
             self._stream = isal_zlib.compressobj(level=1, wbits=codings.RAW_WBITS, zdict=dictionary)
         made: bytes = self._stream.compress(plain)
         return made
 
-    def _closed(self) -> bytes:
-        """What the open stream holds back, to the byte."""
-        held, self._stream = self.flush(), None
-        return held
-
     def _want(self, chunk: Chunk, key: tuple[int, int]) -> None:
         """Have the chunk compressed for good, if it is seen often enough."""
-        if key not in chunk.blocks and self._is_worth_building(chunk):
-            before = self._before
+        if len(self.jobs) < _MOST_JOBS and key not in chunk.blocks and self._is_worth_building(chunk):
+            before = self._before if key[0] else None
             self.jobs.append(lambda: _build(chunk, before, key))
 
     def _is_worth_building(self, chunk: Chunk) -> bool:
-        seen = chunk.sights >= WORTH_BUILDING and (
-            self._before is None or self._before.sights >= WORTH_BUILDING
-        )
-        kinds = chunk.kinds or (self._before is not None and self._before.kinds)
-        return seen and not kinds and len(chunk.blocks) < _MOST_BLOCKS
+        if chunk.sights < WORTH_BUILDING or len(chunk.blocks) >= _MOST_BLOCKS:
+            return False
+        before = self._before
+        return not chunk.kinds and not (before and before.number and before.kinds)
 
 
 def encoder(coding: bytes) -> ChunkEncoder:

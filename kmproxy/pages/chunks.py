@@ -1,27 +1,39 @@
 """Chunks: what a stretch of a page became, remembered for the next page that holds it.
 
-Most pages of a route differ in a token, a name, a date. So a page is cut at content-defined
-places, and each chunk is scanned once for the state it begins in. A cut is the first tag
-after ``MIN_CHUNK`` bytes: where a difference changes no more than a few bytes' length, the
-cuts behind it fall where they fell before.
+Most pages of a route differ in a token, a name, a date. So a page is cut into chunks, and
+what is seen again is kept: a chunk knows which ones came after it, so that on the next page
+a comparison finds them. Where a page differs from what was expected, as little as leads
+back to it is scanned anew.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kmproxy.pages.elements import QUERY
+from kmproxy.pages import cuts
 from kmproxy.pages.scanner import Scanner, State
 
-MIN_CHUNK = 6_144
-MAX_CHUNK = 24_576
+MAX_RUN = 65_536
+"""Bytes that are scanned in one go where nothing is known."""
+
+_LONGEST_ASIDE = 32_768
+"""Bytes of the longest stretch that is kept for the sake of what is known on both its sides."""
 
 _RESCAN_ABOVE = 4_096
 """Bytes of an unfinished tag above which a pause does not make it be looked at again, nor remembered."""
+
+_MOST_SURPRISES = 256
+_MOST_IN_A_ROW = 4
+"""Times that a way back to what is known is looked for on a page, and in vain: each takes some time."""
+
+_MOST_FOLLOWERS = 16
+_MOST_TRIED = 4
+"""Of the followers, how many may be what something else stands in the place of."""
+
+_MOST_STARTS = 1_024
+_MOST_SIGHTS = 16_384
 
 
 class Texts(NamedTuple):
@@ -38,7 +50,6 @@ class Key(NamedTuple):
     """The page's host: it decides which links lead elsewhere."""
 
     before: State
-    is_last: bool
     data: bytes
 
 
@@ -46,24 +57,38 @@ class Key(NamedTuple):
 class Chunk:
     """Pieces with a slot between each two; it knows nothing of any visitor."""
 
+    key: Key
     pieces: tuple[bytes, ...]
     kinds: tuple[int, ...]
     """For each slot, which text goes there; empty if all are ``QUERY``."""
 
     after: State
     skipped: dict[str, int]
+    number: int = 0
+    """Its own, for as long as the process lives; 0 for one that is not kept."""
+
     sights: int = 0
-    number: int = field(default_factory=itertools.count(1).__next__)
-    """Its own, for as long as the process lives."""
+    followers: list[int] = field(default_factory=list)
+    """The numbers of chunks that came after it, the latest found first."""
 
     blocks: dict[tuple[int, int], tuple[bytes, ...] | None] = field(default_factory=dict)
-    """What it is compressed, by the number of the chunk before (0: none) and the text's length;
-    None for tried in vain."""
+    """What it is compressed, by the number of the chunk before (0: whatever it is) and the text's
+    length; None for tried in vain."""
+
+    @property
+    def is_place(self) -> bool:
+        """Whether what follows it may be expected."""
+        return bool(self.number) or not self.key.data
 
     @property
     def slots(self) -> int:
         """How many there are."""
         return len(self.pieces) - 1
+
+    def follow(self, chunk: Chunk) -> None:
+        """Have ``chunk`` expected after this one."""
+        if chunk.number not in self.followers:
+            self.followers = [chunk.number, *self.followers[: _MOST_FOLLOWERS - 1]]
 
     def filled(self, texts: Texts) -> bytes:
         """The chunk as it leaves."""
@@ -76,32 +101,81 @@ class Chunk:
 
 
 class ChunkCache:
-    """Chunks seen, the latest used last; bounded in bytes."""
+    """Chunks seen more than once; bounded in bytes, those not used for the longest go first."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._chunks: OrderedDict[Key, Chunk] = OrderedDict()
+        self._count = 0
+        self._chunks: dict[Key, Chunk] = {}
+        self._by_number: OrderedDict[int, Chunk] = OrderedDict()
+        self._starts: OrderedDict[tuple[str, State], Chunk] = OrderedDict()
+        self._sights: set[int] = set()
+        self._older_sights: set[int] = set()
 
     def get(self, key: Key) -> Chunk | None:
-        """The chunk, counted as seen once more."""
+        """The chunk of these very bytes, there and then."""
         chunk = self._chunks.get(key)
-        if chunk is not None:
-            chunk.sights += 1
-            self._chunks.move_to_end(key)
+        if chunk:
+            self.use(chunk)
         return chunk
 
-    def put(self, key: Key, chunk: Chunk) -> None:
-        """Keep it, and let go of the longest unused."""
-        self._chunks[key] = chunk
-        self._bytes += _size(key)
+    def use(self, chunk: Chunk) -> None:
+        """Have it let go later, if it is kept."""
+        if chunk.number in self._by_number:
+            self._by_number.move_to_end(chunk.number)
+
+    def followers(self, chunk: Chunk) -> list[Chunk]:
+        """Those of the chunks that came after it that are still kept."""
+        kept = self._by_number
+        return [kept[number] for number in chunk.followers if number in kept]
+
+    def expected(self, last: Chunk, state: State, data: bytes, start: int) -> Chunk | None:
+        """The chunk that begins at ``start``, if it came after ``last`` before."""
+        for number in last.followers:
+            chunk = self._by_number.get(number)
+            if chunk and data.startswith(chunk.key.data, start) and chunk.key.before == state:
+                self._by_number.move_to_end(number)
+                return chunk
+        return None
+
+    def start(self, page: str, state: State) -> Chunk:
+        """What stands for the place before a page's first chunk."""
+        chunk = self._starts.get((page, state))
+        if chunk is None:
+            chunk = self._starts[page, state] = Chunk(Key(page, state, b""), (b"",), (), state, {})
+            if len(self._starts) > _MOST_STARTS:
+                self._starts.popitem(last=False)
+        return chunk
+
+    def seen_before(self, data: bytes) -> bool:
+        """Whether a stretch was asked for before: then it is worth a chunk."""
+        sight = hash(data)
+        if sight in self._sights or sight in self._older_sights:
+            return True
+        self._sights.add(sight)
+        if len(self._sights) >= _MOST_SIGHTS:
+            self._sights, self._older_sights = set(), self._sights
+        return False
+
+    def put(self, chunk: Chunk) -> Chunk:
+        """Keep it, give it a number, and let go of what was not used for the longest; gives what is kept."""
+        if chunk.key in self._chunks:
+            return self._chunks[chunk.key]
+        self._count += 1
+        chunk.number = self._count
+        self._chunks[chunk.key] = self._by_number[chunk.number] = chunk
+        self._bytes += _size(chunk)
         while self._bytes > self._max_bytes:
-            self._bytes -= _size(self._chunks.popitem(last=False)[0])
+            last = self._by_number.popitem(last=False)[1]
+            del self._chunks[last.key]
+            self._bytes -= _size(last)
+        return chunk
 
 
-def _size(key: Key) -> int:
-    # The bytes themselves, the pieces, and their compressed forms, near enough.
-    return 3 * len(key.data) + len(key.before.held) + 1024
+def _size(chunk: Chunk) -> int:
+    # The bytes themselves, the pieces, a few compressed forms, and what Python adds, near enough.
+    return 3 * len(chunk.key.data) + len(chunk.key.before.held) + 128 * chunk.slots + 2048
 
 
 class PageScan:
@@ -110,14 +184,27 @@ class PageScan:
     ``page`` names what a slot's place may depend on besides the bytes: the page's host.
     """
 
-    def __init__(self, scanner: Scanner, page: str, base: str, cache: ChunkCache) -> None:
+    def __init__(
+        self, scanner: Scanner, page: str, base: str, cache: ChunkCache, state: State | None = None
+    ) -> None:
         self._scanner = scanner
         self._page = page
         self._cache = cache
-        self._state = State(base=base)
+        self._state = state or State(base=base)
+        self._last = cache.start(page, self._state)
+        """The chunk before, or the one that was expected in its place."""
         self._pending = b""
+        self._aside: tuple[Chunk, Chunk] | None = None
+        """A place that is known, and what came there unknown."""
+        self._surprises = self._in_a_row = 0
         self.decorated = 0
         self.skipped: dict[str, int] = {}
+
+    def again(self) -> PageScan:
+        """The same page from its beginning, its base known: it counts wherever it stands (HTML §4.2.3)."""
+        base = self._state.base
+        known = State(base=base, base_is_set=True, rebased=self._state.rebased)
+        return PageScan(self._scanner, self._page, base, self._cache, known)
 
     def leads_nowhere(self, page: bytes) -> bool:
         """Whether a whole page names no host that a link could be decorated for."""
@@ -126,7 +213,7 @@ class PageScan:
     def feed(self, data: bytes) -> list[Chunk]:
         """The chunks that are whole by now."""
         self._pending = self._pending + data if self._pending else data
-        return list(self._cut())
+        return self._cut(cuts.LONGEST)
 
     def flush(self) -> list[Chunk]:
         """What is decided by now, whole chunks or not: for a page that pauses."""
@@ -138,44 +225,115 @@ class PageScan:
 
     def finish(self) -> list[Chunk]:
         """The rest of the page; a tag that never ended is no tag."""
-        data, self._pending = self._pending, b""
-        return [self._count(self._seen(data, final=True))]
+        found = self._cut(0)
+        if self._aside and self._aside[0].number:
+            self._settle()
+        if self._state.held:
+            found.append(self._count(self._walk(b"", final=True)))
+        return found
 
-    def _cut(self) -> Iterator[Chunk]:
-        data, start = self._pending, 0
-        while (end := self._end_of_chunk(data, start)) > 0:
-            yield self._count(self._seen(data[start:end]))
-            start = end
+    def _cut(self, least: int) -> list[Chunk]:
+        """What is pending, less what is unknown and not longer than ``least``: it may go on."""
+        data, start, found = self._pending, 0, list[Chunk]()
+        while start < len(data):
+            chunk = self._cache.expected(self._last, self._state, data, start)
+            if chunk is not None:
+                self._last, self._in_a_row = chunk, 0
+                found.append(self._count(chunk))
+                start += len(chunk.key.data)
+            # An unfinished tag is looked at again only when it has grown by a quarter: linear in the end.
+            elif len(data) - start > (least and max(least, len(self._state.held) // 4)):
+                new, start = self._unexpected(data, start)
+                found += new
+            else:
+                break
         self._pending = data[start:]
+        return found
 
-    def _end_of_chunk(self, data: bytes, start: int) -> int:
-        """Where the chunk that begins at ``start`` ends; 0 if that can't be said yet."""
-        # An unfinished tag is looked at again only when it has grown by a quarter: linear in the end.
-        least = start + max(MIN_CHUNK, len(self._state.held) // 4)
-        most = least + MAX_CHUNK - MIN_CHUNK
-        if len(data) <= least:
-            return 0
-        end = data.find(b"<", least, most)
-        return end if end > 0 else (most if len(data) >= most else 0)
+    def _unexpected(self, data: bytes, start: int) -> tuple[list[Chunk], int]:
+        """What is at ``start`` instead of what was expected, and where that is over."""
+        self._surprises += 1
+        self._in_a_row += 1
+        may_return = self._surprises <= _MOST_SURPRISES and self._in_a_row <= _MOST_IN_A_ROW
+        if may_return and len(self._state.held) <= _RESCAN_ABOVE:
+            for expected in self._cache.followers(self._last)[:_MOST_TRIED]:
+                spans, end = cuts.alike(expected.key.data, data, start)
+                if end < 0:
+                    end = self._after(expected, data, spans[-1][1] if spans else start)
+                if end > start:
+                    return self._differing(expected, data, start, spans, end), end
+        return self._unknown(data, start)
 
-    def _seen(self, data: bytes, *, final: bool = False) -> Chunk:
-        if len(self._state.held) > _RESCAN_ABOVE:
-            return self._walk(data, final=final)
-        key = Key(self._page, self._state, final, data)
-        chunk = self._cache.get(key)
+    def _after(self, expected: Chunk, data: bytes, place: int) -> int:
+        """Where from ``place`` on there is what came after ``expected``; -1 if nowhere near."""
+        for chunk in self._cache.followers(expected):
+            found = cuts.found_again(chunk.key.data, data, place, len(expected.key.data))
+            if found >= 0:
+                return found
+        return -1
+
+    def _differing(
+        self, expected: Chunk, data: bytes, start: int, spans: list[tuple[int, int]], end: int
+    ) -> list[Chunk]:
+        """What stands in the place of ``expected``: of what is alike, chunks of their own."""
+        self._cache.use(expected)
+        if not spans:
+            found = [self._count(self._walk(data[start:end]))]
+            self._last = expected
+            return found
+        found = []
+        for first, last in [*spans, (end, end)]:
+            # What differs is kept, too, to be expected where another one will stand.
+            found += [self._go_on(part, keep=True) for part in (data[start:first], data[first:last]) if part]
+            start = last
+        return found
+
+    def _unknown(self, data: bytes, start: int) -> tuple[list[Chunk], int]:
+        """A chunk seen before, or all up to the next one, and where that ends."""
+        held = len(self._state.held)
+        end, most = start, start + max(MAX_RUN, held // 4)
+        while end < min(most, len(data)):
+            begin, end = end, cuts.end_of_chunk(data, end)
+            if held <= _RESCAN_ABOVE and self._cache.seen_before(data[begin:end]):
+                keep = begin == start
+                end = end if keep else begin
+                return [self._go_on(data[start:end], keep=keep)], end
+        return [self._go_on(data[start:end], keep=False)], end
+
+    def _go_on(self, data: bytes, *, keep: bool) -> Chunk:
+        """The chunk of ``data``, remembered as what comes here if it is to be kept."""
+        chunk = self._cache.get(Key(self._page, self._state, data)) if keep else None
         if chunk is None:
-            chunk = self._walk(data, final=final)
-            self._cache.put(key, chunk)
-        return chunk
+            chunk = self._walk(data)
+            if keep:
+                self._cache.put(chunk)
+        if keep:
+            self._settle()
+            self._last.follow(chunk)
+        else:
+            may_settle = self._last.is_place and len(data) <= _LONGEST_ASIDE
+            self._aside = (self._last, chunk) if may_settle else None
+        self._last = chunk
+        return self._count(chunk)
+
+    def _settle(self) -> None:
+        """Keep what stood alone between two known places: the next page's will stand there, too."""
+        if self._aside:
+            before, aside = self._aside
+            self._aside = None
+            if len(before.followers) < _MOST_FOLLOWERS:
+                before.follow(self._cache.put(aside))
 
     def _walk(self, data: bytes, *, final: bool = False) -> Chunk:
         walked = self._scanner.walk(self._state, data, final=final)
-        kinds = tuple(walked.kinds) if any(kind != QUERY for kind in walked.kinds) else ()
-        return Chunk(tuple(walked.pieces), kinds, walked.after, walked.skipped)
+        kinds = tuple(walked.kinds) if any(walked.kinds) else ()
+        pieces = (data,) if walked.pieces == [data] else tuple(walked.pieces)
+        return Chunk(Key(self._page, self._state, data), pieces, kinds, walked.after, walked.skipped)
 
     def _count(self, chunk: Chunk) -> Chunk:
         self._state = chunk.after
-        self.decorated += chunk.slots
+        self.decorated += len(chunk.pieces) - 1
+        chunk.sights += 1
         for reason, count in chunk.skipped.items():
             self.skipped[reason] = self.skipped.get(reason, 0) + count
         return chunk

@@ -94,7 +94,7 @@ class _Stream(Protocol):
 class _Measured:
     """How much came out of how much: a few bytes that become gigabytes are no page."""
 
-    _slice = 16_384
+    _slice = 32_768
     """Bytes decoded at once; deflate makes at most 1,032 times as many of them."""
 
     def __init__(self) -> None:

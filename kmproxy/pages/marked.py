@@ -65,11 +65,16 @@ class Deflater:
         before = self._stream.flush(zlib.Z_SYNC_FLUSH)
         self._window = (self._window + marker)[-WINDOW:]
         self._stream = self._begin()
-        # BFINAL = 0, BTYPE = 00, then LEN and its complement (RFC 1951 §3.2.4).
-        return [before + struct.pack("<BHH", 0, len(marker), len(marker) ^ 0xFFFF), b""]
+        return [before + stored(marker)[: -len(marker)], b""]
 
     def end(self) -> bytes:
         return self._stream.flush(zlib.Z_FINISH if self._ends else zlib.Z_SYNC_FLUSH)
+
+
+def stored(plain: bytes) -> bytes:
+    """A block that holds ``plain`` as it is (RFC 1951 §3.2.4)."""
+    # BFINAL = 0, BTYPE = 00, then LEN and its complement.
+    return struct.pack("<BHH", 0, len(plain), len(plain) ^ 0xFFFF) + plain
 
 
 class Flushed:
@@ -110,8 +115,10 @@ def marker(pieces: Sequence[bytes], length: int) -> bytes:
     A compressor that found two bytes of it in the text, or one and what stands beside it,
     might copy them from there. The same for the same page, which is as good as chance here.
     """
-    absent = sorted(set(range(256)).difference(*pieces)) or list(range(256))
-    drawn = bytearray(shake_128(b"".join(pieces)).digest(length))
+    page = b"".join(pieces)
+    # One search after another, so that other threads have their turns between them.
+    absent = [byte for byte in range(256) if byte not in page] or list(range(256))
+    drawn = bytearray(shake_128(page).digest(length))
     for place in {*range(0, length, 2), length - 1}:
         drawn[place] = absent[drawn[place] % len(absent)]
     return bytes(drawn)

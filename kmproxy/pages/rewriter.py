@@ -9,9 +9,10 @@ from kmproxy.pages import blocks, charset, compressed
 from kmproxy.pages.blocks import ChunkEncoder, Job
 from kmproxy.pages.chunks import Chunk, PageScan, Texts
 from kmproxy.pages.codings import CodingError, Decoder, decoder
-from kmproxy.pages.templates import Key, Template, Templates
+from kmproxy.pages.scanner import LATE_BASE
+from kmproxy.pages.templates import Key, Template, Templates, Waiting
 
-MAX_WHOLE = 1 << 20
+MAX_WHOLE = 1 << 18
 """Bytes of an encoded body that are waited for, so that it may be known whole."""
 
 
@@ -21,19 +22,29 @@ class PageRewriter:
     ``texts`` go into the slots. A compressed body that comes without a pause is first looked
     for whole among the templates. A body that turns out not to be in its ``coding`` before
     anything was let out leaves as it came; one that breaks later can't be mended and raises.
+    ``length`` is the body's as far as it was announced, in bytes.
     """
 
-    def __init__(self, coding: bytes, scan: PageScan, texts: Texts, templates: Templates, page: str) -> None:
+    def __init__(
+        self,
+        coding: bytes,
+        scan: PageScan,
+        texts: Texts,
+        templates: Templates,
+        page: str,
+        length: int = 0,
+    ) -> None:
         self._coding = coding
         self._scan = scan
         self._texts = texts
         self._templates = templates
         self._page = page
-        self._waiting = coding in compressed.CODINGS
+        may_wait = coding in compressed.CODINGS and length <= MAX_WHOLE
+        self._waiting = Waiting(templates.patience) if may_wait else None
+        """While the body is waited for: what of it is held back meanwhile."""
         self._chunks: list[Chunk] | None = [] if self._waiting else None
         self._raw: list[bytes] | None = []
         """What came in before anything was let out; None from then on."""
-        self._size = 0
         self._first = b""
         """The first decoded bytes, until enough have come to judge the page by."""
         self._passing = False
@@ -64,8 +75,7 @@ class PageRewriter:
             return data
         if self._waiting and self._raw is not None:
             self._raw.append(data)
-            self._size += len(data)
-            return b"" if self._size <= MAX_WHOLE else self._go_on()
+            return b"" if self._waiting.grow(len(data)) <= MAX_WHOLE else self._go_on()
         if self._raw is not None:
             self._raw.append(data)
         return self._decode(data)
@@ -109,13 +119,13 @@ class PageRewriter:
 
     def _go_on(self) -> bytes:
         """The body is not waited for any longer."""
-        self._waiting = False
+        self._waiting = None
         self._chunks = None
         return self._decode(b"".join(self._raw or ()))
 
     def _first_sight(self, key: Key) -> bytes:
         """A whole body without a template: made as any other, and remembered."""
-        self._waiting = False
+        self._waiting = None
         try:
             plain = self._decoder.write(key.body) + self._decoder.finish()
         except CodingError:
@@ -128,7 +138,12 @@ class PageRewriter:
         out = self._begin()
         if self.left_alone:
             return out
-        return self._remember(key, out + self._end())
+        out += self._end()
+        if LATE_BASE in self.skipped:
+            self._scan, self._chunks = self._scan.again(), []
+            del self._encoder
+            out = self._fill(plain) + self._end()
+        return self._remember(key, out)
 
     def _remember(self, key: Key, out: bytes) -> bytes:
         """Have a template made of a body seen before; a page without a link leaves as it came."""
@@ -155,8 +170,8 @@ class PageRewriter:
         declared = charset.declared_in_meta(self._first)
         if charset.begins_in_utf16(self._first) or not charset.is_spliceable(declared):
             return self._give_up("charset")
-        self._raw = None
-        return self._fill(self._first)
+        first, self._first, self._raw = self._first, b"", None
+        return self._fill(first)
 
     def _finish(self) -> bytes:
         try:
@@ -175,7 +190,7 @@ class PageRewriter:
         return out
 
     def _fill(self, plain: bytes) -> bytes:
-        return self._encoded(self._scan.feed(plain)) if plain else b""
+        return self._encoded(self._scan.feed(plain)) + self._encoder.rest() if plain else b""
 
     def _encoded(self, chunks: list[Chunk]) -> bytes:
         if self._chunks is not None:

@@ -17,6 +17,7 @@ from kmproxy.pages import syntax
 from kmproxy.pages.elements import QUERY, Elements, Found
 from kmproxy.pages.foreign import NAMES as FOREIGN_NAMES
 from kmproxy.pages.foreign import ROOTS, ForeignContent
+from kmproxy.pages.names import Names
 
 FindSlot = Callable[[bytes, str], Slot | Skip]
 """Where the parameters go in an attribute's raw value, given the base URL."""
@@ -26,6 +27,9 @@ ResolveBase = Callable[[bytes, str], str]
 
 MAX_HELD = 1 << 20
 """Bytes of one unfinished tag that are held back; beyond, the rest of the page is left alone."""
+
+LATE_BASE = "late-base"
+"""Why links may have been left alone, or not: a ``<base>`` behind them leads to another host."""
 
 _IN_HTML = syntax.RAW_TEXT | ROOTS | {b"base", b"script", b"plaintext"}
 
@@ -44,6 +48,9 @@ class State(NamedTuple):
     """The base URL is not on the document's own host."""
 
     form_posts: bool = False
+    has_links: bool = False
+    """There may have been a link already."""
+
     held: bytes = b""
     """The beginning of something that is not whole yet."""
 
@@ -61,7 +68,7 @@ class Walked:
 
     after: State = _BEGINNING
     skipped: dict[str, int] = field(default_factory=dict)
-    """Links left alone, by reason, and ``tag-too-long`` once where the page was given up."""
+    """Links left alone, by reason; ``tag-too-long`` once where the page was given up, and ``LATE_BASE``."""
 
     def skip(self, reason: str) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
@@ -84,12 +91,13 @@ class Scanner:
         counted, which is most of the work on most pages. ``host_names`` are they in lower
         case, less the part before a wildcard's dot: a page that holds none of them has no link.
         """
-        self._host_names = host_names
+        self._host_names = None if host_names is None else Names(host_names)
         self.elements = elements
         self.find_slot = find_slot
         self.resolve_base = resolve_base
         names = elements.names
         ends = names & {b"form"}
+        self.link = syntax.start_of(names)
         self.skip_html = syntax.skipper(names | _IN_HTML, ends, syntax.HARMLESS)
         self.skip_most = self.skip_html
         if hosts is not None:
@@ -103,10 +111,7 @@ class Scanner:
 
         A host written in escapes only is not looked for: that is how one hides a link.
         """
-        if self._host_names is None:
-            return False
-        lower = page.lower()
-        return not any(name in lower for name in self._host_names)
+        return self._host_names is not None and self._host_names.are_absent(page)
 
     def walk(self, state: State, data: bytes, *, final: bool = False) -> Walked:
         """The pieces that are decided by ``data`` coming after ``state``; all, if it is ``final``."""
@@ -122,7 +127,7 @@ class _Walk:
         self._mode, self._detail = state.mode, state.detail
         self._foreign = ForeignContent(state.foreign)
         self._base, self._base_is_set, self._rebased = state.base, state.base_is_set, state.rebased
-        self._form_posts = state.form_posts
+        self._form_posts, self._has_links = state.form_posts, state.has_links
         self._buffer = state.held + data if state.held else data
         self._final = final
         self._emitted = 0
@@ -137,6 +142,7 @@ class _Walk:
             self._walked.skip("tag-too-long")
             self._mode, held = "pass", b""
         end = len(self._buffer) - len(held)
+        self._note_links(end)
         self._walked.pieces.append(self._buffer[self._emitted : end])
         self._walked.after = State(
             self._mode,
@@ -146,9 +152,13 @@ class _Walk:
             self._base_is_set,
             self._rebased,
             self._form_posts,
+            self._has_links,
             held,
         )
         return self._walked
+
+    def _note_links(self, end: int) -> None:
+        self._has_links = self._has_links or self._rules.link.search(self._buffer, 0, end) is not None
 
     # Modes: each takes the place it begins at and gives back the place up to which all is
     # decided, and whether the next mode has its turn.
@@ -248,7 +258,7 @@ class _Walk:
         if self._foreign.active or name in ROOTS:
             self._foreign.start(name, syntax.attributes(raw, 0), self_closing=self_closing)
         elif name == b"base":
-            self._set_base(syntax.attributes(raw, offset))
+            self._set_base(syntax.attributes(raw, offset), offset)
         elif name == b"script":
             self._mode, self._detail = "script", b"plain"
         elif name == b"plaintext":
@@ -256,11 +266,14 @@ class _Walk:
         elif name in syntax.RAW_TEXT:
             self._mode, self._detail = "raw", name
 
-    def _set_base(self, attributes: syntax.Attributes) -> None:
+    def _set_base(self, attributes: syntax.Attributes, place: int) -> None:
         if b"href" in attributes and not self._base_is_set:
             document, self._base_is_set = self._base, True
             self._base = self._rules.resolve_base(attributes[b"href"][0], document)
             self._rebased = not self._base.startswith(document)
+            self._note_links(place)
+            if self._rebased and self._has_links:
+                self._walked.skip(LATE_BASE)
 
     def _links(self, name: bytes, attributes: syntax.Attributes, end: int) -> None:
         found = self._rules.elements.look(name, attributes, end, form_posts=self._form_posts)

@@ -77,8 +77,20 @@ _PLAIN_END_TAG = rb"[A-Za-z][A-Za-z0-9]*+>"
 
 
 def _none_of(names: frozenset[bytes]) -> bytes:
-    watched = b"|".join(any_case(name) for name in sorted(names))
+    by_initial: dict[bytes, list[bytes]] = {}
+    for name in sorted(names):
+        by_initial.setdefault(name[:1], []).append(any_case(name[1:]))
+    # Most names are told by their first letter, each of which is looked at once.
+    watched = b"|".join(any_case(one) + b"(?:%b)" % b"|".join(rest) for one, rest in by_initial.items())
     return rb"(?!(?:" + watched + rb")[\t\n\f\r />])" if names else b""
+
+
+@cache
+def start_of(names: frozenset[bytes]) -> re.Pattern[bytes]:
+    """What the start of a link in one of the elements ``names`` looks like, wherever it stands."""
+    others = b"|".join(any_case(name) for name in sorted(names - {b"meta"})) or rb"(?!)"
+    refresh = rb"|" + any_case(b"meta") + rb"[^<>]*?" + any_case(b"refresh") if b"meta" in names else b""
+    return re.compile(rb"<(?:(?:" + others + rb")[\t\n\f\r />]" + refresh + rb")")
 
 
 @cache
@@ -89,15 +101,16 @@ def skipper(starts: frozenset[bytes], ends: frozenset[bytes], harmless: bytes = 
     ``ends``, any ``<!``, ``<?`` or ``</`` without a name, or a tag that is not whole yet.
     """
     end_tag = rb"</" + _none_of(ends)
+    # All begin alike, which spares the engine trying each of them from there.
     ways = [
-        rb"[^<]++",
         end_tag + _PLAIN_END_TAG,
         rb"<" + _none_of(starts) + _NAME + _REST_OF_START_TAG,
-        harmless or rb"(?!)",
+        *([harmless] if harmless else []),
         end_tag + _NAME + _REST_OF_TAG,
         rb"<(?=[^A-Za-z/!?])",
     ]
-    return re.compile(_all(rb"|".join(ways)))
+    text = rb"[^<]*+"
+    return re.compile(text + _all(rb"(?:" + rb"|".join(ways) + rb")" + text))
 
 
 def _whole_element(name: bytes, stop: bytes = b"") -> bytes:

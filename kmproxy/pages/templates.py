@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 from kmproxy.pages.compressed import CompressedTemplate
@@ -35,10 +36,36 @@ class Template:
     skipped: dict[str, int]
 
 
+@dataclass(slots=True)
+class Patience:
+    """How much all pages together may hold back, waiting for their ends."""
+
+    left: int
+    """Bytes."""
+
+
+class Waiting:
+    """What one page holds back; given back when it is done with, or gone."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._bytes = 0
+
+    def grow(self, more: int) -> float:
+        """The bytes that the page holds back with ``more``; infinitely many where it is too much for all."""
+        self._bytes += more
+        self._patience.left -= more
+        return self._bytes if self._patience.left >= 0 else inf
+
+    def __del__(self) -> None:
+        self._patience.left += self._bytes
+
+
 class Templates:
     """Templates, the latest used last; bounded in bytes."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, max_waiting: int = 1 << 24) -> None:
+        self.patience = Patience(max_waiting)
         self._max_bytes = max_bytes
         self._bytes = 0
         self._templates: OrderedDict[Key, Template] = OrderedDict()

@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import accumulate
 from unittest import mock
 
 from pages_kit import CODINGS, PAGE, cut, decoded, encoded, owns, rewriter, scan
@@ -69,13 +68,23 @@ def walks(scanner: Scanner, chunks: list[bytes]) -> list[Walked]:
 
 
 def told(data: bytes) -> tuple[int, list[bytes]]:
-    """The way to go, and the page in chunks."""
-    head, page = data[: _CUTS + 1].ljust(_CUTS + 1, b"\0"), data[_CUTS + 1 :]
+    """The way to go, and the page in chunks, most of them near its beginning."""
+    head, page = _head(data)
     places, place = [], 0
     for step in head[1:]:
         place += step * (1 if step < 128 else 37)
         places.append(place)
     return head[0], cut(page, places)
+
+
+def _head(data: bytes) -> tuple[bytes, bytes]:
+    return data[: _CUTS + 1].ljust(_CUTS + 1, b"\0"), data[_CUTS + 1 :]
+
+
+def _cut_anywhere(head: bytes, body: bytes) -> list[bytes]:
+    """``body`` in chunks that end at places all over it, and near its two ends."""
+    start, end, *anywhere = head[1:]
+    return cut(body, [start, len(body) - end, *(place * len(body) // 256 for place in anywhere)])
 
 
 def scanner_holds(data: bytes) -> None:
@@ -147,14 +156,14 @@ def _without(pieces: list[bytes], slots: list[bytes]) -> bytes:
 
 def codings_hold(data: bytes) -> None:
     """A page leaves in its coding, less what was inserted as it came; what is none, as it came."""
-    way, chunks = told(data)
+    head, page = _head(data)
+    way = head[0]
     coding = CODINGS[way % len(CODINGS)]
     if way & ANY_BODY:
-        _any_body(coding, chunks, pauses=bool(way & 32))
+        _any_body(coding, _cut_anywhere(head, page), pauses=bool(way & 32))
         return
-    page = b"".join(chunks)
     body = encoded(coding, page, raw=bool(way & 16))
-    for parts, pauses in (([body], False), (cut(body, accumulate(map(len, chunks))), bool(way & 32))):
+    for parts, pauses in (([body], False), (_cut_anywhere(head, body), bool(way & 32))):
         out, left_alone, slots = _through(coding, parts, pauses=pauses)
         if left_alone:
             assert (out, left_alone) == (body, "charset")
@@ -171,7 +180,8 @@ def _through(coding: bytes, chunks: list[bytes], *, pauses: bool) -> tuple[bytes
         if pauses:
             out.append(page.flush())
     out.append(page.finish())
-    return b"".join(out), page.left_alone, slots
+    # A page with a late <base> is looked at twice: its last links count.
+    return b"".join(out), page.left_alone, slots[len(slots) - page.decorated :]
 
 
 def _any_body(coding: bytes, chunks: list[bytes], *, pauses: bool) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pages_kit import ELEMENTS, PAGE, cut, decoded, encoded, slot
 
 from kmproxy.links.decorate import Skip
-from kmproxy.pages import blocks, chunks, compressed
+from kmproxy.pages import blocks, chunks, compressed, cuts
 from kmproxy.pages.chunks import ChunkCache, PageScan, Texts
 from kmproxy.pages.elements import Elements
 from kmproxy.pages.rewriter import PageRewriter
@@ -29,8 +29,11 @@ LINK = b'<a href="https://b.example/p">'
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Chunks of a few tags, so that small pages have many."""
     with monkeypatch.context() as patched:
-        patched.setattr(chunks, "MIN_CHUNK", 120)
-        patched.setattr(chunks, "MAX_CHUNK", 400)
+        patched.setattr(cuts, "MIN_CHUNK", 120)
+        patched.setattr(cuts, "WINDOW", 120)
+        patched.setattr(cuts, "LONGEST", 240)
+        patched.setattr(cuts, "MIN_SPLIT", 40)
+        patched.setattr(chunks, "MAX_RUN", 1000)
         yield
 
 
@@ -239,7 +242,7 @@ def test_what_is_remembered_is_bounded() -> None:
         for _ in range(3):
             memory.visit(b"gzip", route(seed), b"kmi=aaaa", [], pauses=False)
 
-    assert sum(3 * len(key.data) + 1024 for key in memory.chunks._chunks) <= 100_000
+    assert sum(3 * len(key.data) + 2048 for key in memory.chunks._chunks) <= 100_000
     assert 0 < len(memory.templates._templates) < 10
 
 
