@@ -67,7 +67,9 @@ def rewriter(arrival: Arrival, headers: Headers) -> PageRewriter:
     site, origin = arrival.domain.site, arrival.origin
     scan = PageScan(site.scanner(arrival.host), arrival.host, origin, site.memory.chunks)
     texts = Texts(arrival.parameters("&amp;"), _fields(arrival) if site.elements.has_forms else b"")
-    return PageRewriter(_coding(headers), scan, texts, site.memory.templates, origin)
+    announced = first(headers, b"content-length")
+    length = int(announced[:18]) if announced.isdigit() else 0
+    return PageRewriter(_coding(headers), scan, texts, site.memory.templates, origin, length)
 
 
 def _fields(arrival: Arrival) -> bytes:

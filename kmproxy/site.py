@@ -72,12 +72,13 @@ class Site:
         self.domains = tuple(Domain(self, domain) for domain in config.domain)
         self._hosts = HostMap((domain.host, domain) for domain in self.domains)
         self._remembered_slot = lru_cache(maxsize=16_384)(self._slot)
+        self.leads = lru_cache(maxsize=4096)(self._leads)
 
     def owns(self, parameter: str) -> bool:
         """Whether a query parameter carries an identity of this site."""
         return any(provider.owns(parameter, events=False) for provider in self.providers)
 
-    def leads(self, page_host: str, host: str) -> Skip | None:
+    def _leads(self, page_host: str, host: str) -> Skip | None:
         """Whether a link on ``page_host`` to ``host`` leaves the cookies behind but not the site."""
         host = host.removesuffix(".")
         if self._hosts.find(host) is None:
@@ -136,6 +137,13 @@ class Sites:
     def find(self, host: str) -> Domain | None:
         """The domain that ``host`` (lower case, no port) is, or None: answer 421."""
         return self._hosts.find(host)
+
+    def warm_up(self) -> None:
+        """Make what the first page of each host would wait a tenth of a second for."""
+        for site in self.all:
+            for domain in site.domains:
+                if not domain.host.startswith("*"):
+                    site.scanner(domain.host)
 
 
 def resolve_base(raw: bytes, document: str) -> str:

@@ -69,6 +69,13 @@ class PageRewriter:
         """What would make the next page cheaper; not for the path of a request."""
         return [*self._encoder.jobs, *self._jobs] if "_encoder" in self.__dict__ else self._jobs
 
+    @property
+    def at_once(self) -> int:
+        """Bytes that ``write`` does within a few milliseconds; decoded they may be ten times as many."""
+        if self._waiting or self._passing:
+            return MAX_WHOLE
+        return 1 << 17 if self._coding in (b"", b"identity") else 1 << 14
+
     def write(self, data: bytes) -> bytes:
         """What leaves at once. Raises CodingError once the body can't be what it claimed."""
         if self._passing:

@@ -21,7 +21,7 @@ from kmproxy.proxy.headers import TrustedProxies, end_to_end, forwarded, scheme,
 from kmproxy.proxy.response import RawResponse
 from kmproxy.proxy.upstreams import Upstreams
 from kmproxy.tracking import TrackingCall
-from kmproxy.upstream import Exchange, UpstreamError
+from kmproxy.upstream import HIGH_WATER, Exchange, UpstreamError
 from kmproxy.visit import Arrival
 
 _log = logging.getLogger(__name__)
@@ -145,6 +145,7 @@ class ProxyHandler:
 
 async def _pass(exchange: Exchange, response: RawResponse) -> None:
     """The body, piece by piece as it comes."""
+    exchange.keep(HIGH_WATER)
     while True:
         data = exchange.read_nowait()
         if data is None:
@@ -170,14 +171,28 @@ async def _rewrite(
             data = await exchange.read()
         if not data:
             break
-        if out := rewriter.write(_gathered(exchange, data)):
-            await response.prepare(message)
-            await response.write(out)
+        if not response.prepared:
+            data = _gathered(exchange, data)
+        exchange.keep(2 * rewriter.at_once)
+        await _write(rewriter, data, message, response)
     rest = rewriter.finish()
     if response.prepared:
         await response.write(rest)
     else:
         response.set_whole(rest)
+
+
+async def _write(
+    rewriter: PageRewriter, data: bytes, message: web.BaseRequest, response: RawResponse
+) -> None:
+    """A piece of the body, so little at once that others have their turn."""
+    while data:
+        at_once = rewriter.at_once
+        if out := rewriter.write(data[:at_once]):
+            await response.prepare(message)
+            await response.write(out)
+        if data := data[at_once:]:
+            await asyncio.sleep(0)
 
 
 def _gathered(exchange: Exchange, data: bytes) -> bytes:

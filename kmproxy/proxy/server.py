@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -37,6 +38,9 @@ MAX_FIELDS = 256
 KEEP_ALIVE = 75.0
 """Seconds an idle visitor's connection is kept, as nginx keeps it."""
 
+WRITE_BUFFER = 32 * 1024
+"""Bytes that may wait for a slow visitor before more of the response is made."""
+
 DRAIN = 10.0
 """Seconds that requests in flight have to end when the server stops."""
 
@@ -49,6 +53,11 @@ class _Connection(RequestHandler):
     """aiohttp's connection, whose error pages tell of nothing."""
 
     __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.set_write_buffer_limits(high=WRITE_BUFFER)
 
     def handle_error(
         self,
@@ -96,6 +105,7 @@ class ProxyServer:
             sender = Sender(outbox, on_result=self._observer.sent)
             await sender.start()
             stack.push_async_callback(sender.stop)
+            self._sites.warm_up()
             handler = self._handler(outbox, sender, stack)
             await self._listen(handler, stack)
             await self._listen_admin(outbox, stack)

@@ -9,6 +9,7 @@ is no TLS, no HTTP/2 and no upgrade.
 from __future__ import annotations
 
 from kmproxy.messages import Headers
+from kmproxy.upstream.connection import HIGH_WATER
 from kmproxy.upstream.deadline import Timeouts
 from kmproxy.upstream.errors import (
     BadResponse,
@@ -24,6 +25,7 @@ from kmproxy.upstream.message import ResponseHead
 from kmproxy.upstream.pool import Pool
 
 __all__ = [
+    "HIGH_WATER",
     "BadResponse",
     "ConnectFailed",
     "ConnectTimeout",

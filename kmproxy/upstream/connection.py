@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 
 from kmproxy.upstream.deadline import Deadline, Timeouts
@@ -11,14 +12,19 @@ from kmproxy.upstream.exchange import Exchange
 from kmproxy.upstream.message import ResponseHead
 from kmproxy.upstream.parser import Complete, Event, ResponseParser
 
+FIRST = 32 * 1024
+"""Bytes that are read in one go, and bytes of body nobody has read at which we stop reading (one read more
+may come on top); until the head is known and somebody says how much may wait."""
+
 HIGH_WATER = 256 * 1024
-"""Bytes of body nobody has read at which we stop reading. One read more (256 KiB at most) may come on top."""
-
-LOW_WATER = HIGH_WATER // 4
-"""Bytes at which we go on, so that a steady reader does not switch the transport at every piece."""
+"""The most that may wait."""
 
 
-class Connection(asyncio.Protocol):
+# What is read is parsed before anything else is read on this thread, so that all its connections share it.
+_shared = threading.local()
+
+
+class Connection(asyncio.BufferedProtocol):
     """An asyncio protocol: ``send`` a request, get an Exchange.
 
     At rest it waits for ``send``; ``at_rest`` is called whenever it can take another request, in the same
@@ -37,6 +43,7 @@ class Connection(asyncio.Protocol):
         self._upload: asyncio.Task[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._paused = False
+        self._high_water = FIRST
         self.answered = False
         """Any byte of a response to the latest request has come."""
         self.rested_at = 0.0
@@ -58,6 +65,7 @@ class Connection(asyncio.Protocol):
         if not self.usable:
             raise Disconnected("the upstream has closed the connection")
         self.answered = False
+        self._high_water = FIRST
         self._parser = ResponseParser(method)
         opening: asyncio.Future[Exchange] = self._loop.create_future()
         self._opening = opening
@@ -118,7 +126,17 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # asyncio types the narrower one nowhere
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        try:
+            return _shared.buffer[: self._high_water]  # type: ignore[no-any-return]
+        except AttributeError:
+            _shared.buffer = memoryview(bytearray(HIGH_WATER))
+            return self.get_buffer(sizehint)
+
+    def buffer_updated(self, size: int) -> None:
+        self._received(_shared.buffer[:size])
+
+    def _received(self, data: memoryview) -> None:
         if self._parser is None:
             # RFC 9112 §9.2: nobody asked, so it must not become the next request's response.
             self._transport.abort()
@@ -167,7 +185,7 @@ class Connection(asyncio.Protocol):
 
     def _push(self, exchange: Exchange, piece: bytes) -> None:
         exchange.push(piece)
-        if exchange.buffered > HIGH_WATER and not self._paused:
+        if exchange.buffered > self._high_water and not self._paused:
             self._paused = True
             self._transport.pause_reading()
 
@@ -217,9 +235,14 @@ class Connection(asyncio.Protocol):
         """Nobody waits for more of the body."""
         self._deadline.stop()
 
+    def keep(self, most: int) -> None:
+        """Have up to ``most`` bytes of the response wait to be read, within bounds."""
+        self._high_water = max(FIRST, min(most, HIGH_WATER))
+
     def was_read(self, left: int) -> None:
         """``left`` bytes of body are still unread."""
-        if left <= LOW_WATER:
+        # So that a steady reader does not switch the transport at every piece.
+        if left <= self._high_water // 4:
             self._resume()
 
     def _resume(self) -> None:

@@ -52,6 +52,11 @@ class Exchange:
             raise self._error
         return b"" if self._connection is None else None
 
+    def keep(self, most: int) -> None:
+        """Have up to ``most`` bytes wait in memory: many for who only passes them on."""
+        if self._connection is not None:
+            self._connection.keep(most)
+
     def close(self) -> None:
         """The reader wants no more: a response not yet whole takes its connection with it. Harmless twice."""
         if self._connection is not None:

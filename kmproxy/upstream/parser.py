@@ -49,7 +49,7 @@ class ResponseParser:
         self._done = False
         self._surplus = False
 
-    def feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes | memoryview) -> list[Event]:
         """What ``data`` brings, at most one event of each kind; raises BadResponse.
 
         After Complete it must not be called: what follows a response nobody asked for is no response.
@@ -70,13 +70,13 @@ class ResponseParser:
             raise Disconnected("the upstream closed before the response was whole")
         return [Complete(reusable=False)]
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: bytes | memoryview) -> None:
         if not self._to_head:
             self._llhttp.feed_data(data)
             return
         # httptools cannot tell llhttp that there is no body, nor where in the data it stood. Line by line
         # we know what follows the empty line, and don't let it be read.
-        for line in data.splitlines(keepends=True):
+        for line in bytes(data).splitlines(keepends=True):
             if self._done:
                 self._surplus = True
                 return
