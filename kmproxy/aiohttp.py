@@ -7,8 +7,6 @@ reaches into aiohttp's request; the version is bounded in the package's requirem
 from __future__ import annotations
 
 import asyncio
-from functools import partial
-from typing import Any
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -29,6 +27,8 @@ VISITOR = web.RequestKey("kmproxy", CurrentVisitor)
 """Where the visitor is left in the request."""
 
 current.KEYS.append(VISITOR)
+
+_PAGES = ("text/html", "application/xhtml+xml")
 
 _READ = (
     *("message", "headers", "raw_headers", "raw_path", "url", "rel_url", "path", "path_qs", "query"),
@@ -62,21 +62,20 @@ async def _pass(door: Door, request: web.Request, handler: Handler) -> web.Strea
     if arrival is None:
         return await handler(request)
     _show(request, arrival)
-    writer = _Writer(door, arrival, visitor, request)
-    request._payload_writer = writer
-    response = await handler(request)
-    if isinstance(response, web.FileResponse) and arrival.is_known:
-        # The kernel would send the file past the writer.
-        response._sendfile = partial(_read_and_write, response)  # type: ignore[method-assign]
-    return response
+    request._payload_writer = _Writer(door, arrival, visitor, request)
+    if arrival.seen:
+        vars(request)["_prepare_hook"] = _prepare_hook
+    return await handler(request)
 
 
-async def _read_and_write(
-    response: web.FileResponse, request: web.BaseRequest, file: Any, offset: int, count: int
-) -> AbstractStreamWriter:
-    writer = await web.StreamResponse.prepare(response, request)
-    assert writer is not None  # noqa: S101 - it was not prepared before
-    return await response._sendfile_fallback(writer, file, offset, count)
+async def _prepare_hook(response: web.StreamResponse) -> None:
+    """The request's, whoever prepares the response and when; its head is made by then."""
+    request = response._req
+    assert request is not None  # noqa: S101 - this one
+    await type(request)._prepare_hook(request, response)
+    if isinstance(response, web.FileResponse) and response.content_type in _PAGES:
+        # The kernel would send the file past the writer; aiohttp has it read where it may be compressed.
+        response._compression = True
 
 
 class _Writer(AbstractStreamWriter):
@@ -108,8 +107,8 @@ class _Writer(AbstractStreamWriter):
 
     @property
     def output_size(self) -> int:  # type: ignore[override]
-        """Bytes that have left."""
-        return self._inner.output_size
+        """Bytes that have left. A head that is held back counts: another can't follow it."""
+        return self._inner.output_size + (self._head is not None)
 
     @property
     def buffer_size(self) -> int:  # type: ignore[override]

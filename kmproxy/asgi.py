@@ -141,7 +141,7 @@ def _scope(scope: Scope, arrival: Arrival, visitor: CurrentVisitor) -> Scope:
     seen = {**scope, "headers": _lower(arrival.headers), "kmproxy.visitor": visitor}
     if arrival.target != arrival.request.target:
         seen["query_string"] = arrival.target.partition(b"?")[2]
-    if arrival.is_known and scope.get("extensions"):
+    if arrival.seen and scope.get("extensions"):  # The app may yet say who a nobody is.
         kept = {name: said for name, said in scope["extensions"].items() if name not in _PAST_US}
         seen["extensions"] = kept
     return seen

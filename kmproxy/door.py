@@ -32,7 +32,8 @@ class Door:
 
     def __init__(self, config: Source | None) -> None:
         loaded = load(config)
-        self._engine = Engine(Sites(loaded), time.time, os.urandom)
+        self._sites = Sites(loaded)
+        self._engine = Engine(self._sites, time.time, os.urandom)
         self.passage = Passage(self._engine, Observers())
         self.courier = Courier(loaded.outbox.url)
         self.later = Later()
@@ -55,6 +56,7 @@ class Door:
         self._begin()
 
     def _begin(self) -> None:
+        self._sites.warm_up()
         try:
             self.courier.start()
         except OutboxError as error:

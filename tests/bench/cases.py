@@ -52,6 +52,8 @@ class Kind:
     links: bool = True
     unique: bool = False
     """No two answers are the same."""
+    sizes: tuple[str, ...] = ()
+    """The only ones it is measured at; all, if there are none."""
 
     @property
     def asset(self) -> bool:
@@ -86,6 +88,13 @@ KINDS = {
             links=False,
         ),
         Kind("asset", "asset (JPEG)", "/plain/asset-{}.jpg", gzip=False, links=False),
+        Kind(
+            "middleware",
+            "page seen before, made by an app that has kmproxy's middleware, or not",
+            "/plain/page-{}.html",
+            gzip=False,
+            sizes=("100k",),
+        ),
     )
 }
 
@@ -116,5 +125,8 @@ def cases(pages: Iterable[Page], sizes: Collection[str]) -> list[Case]:
     """Every kind at each of ``sizes``."""
     chosen = [page for page in pages if page.size in sizes]
     return [
-        Case(kind, page.size, page.links if kind.links else 0) for kind in KINDS.values() for page in chosen
+        Case(kind, page.size, page.links if kind.links else 0)
+        for kind in KINDS.values()
+        for page in chosen
+        if page.size in (kind.sizes or sizes)
     ]

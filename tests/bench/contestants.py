@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import apache, nginx
-from .cases import HOST, KINDS
+from . import apache, configured, middleware, nginx
+from .cases import KINDS
 from .install import MITMDUMP
 
 Command = Callable[[Path, int, int], list[str]]
 """The command of a server with its files in a folder, on a port, in front of an upstream's port."""
 
 _HERE = Path(__file__).parent
-_ALL = frozenset(KINDS)
+_APP = frozenset({"middleware"})
+_ALL = frozenset(KINDS) - _APP
 _GZIP = frozenset({"seen"})
-_PLAIN = frozenset(kind.name for kind in KINDS.values() if not kind.gzip and not kind.asset)
+_PLAIN = frozenset(kind.name for kind in KINDS.values() if not kind.gzip and not kind.asset) - _APP
 _PASSING = frozenset({"seen", "seen-plain", "asset"})
 
 KMPROXY, AIOHTTP, FLOOR = "kmproxy", "aiohttp", "floor"
 PASS, SUB, SUB_PLAIN, LUA = "nginx-pass", "nginx-sub", "nginx-sub-plain", "nginx-lua"
 APACHE, MITM = "apache", "mitmproxy"
 
+FASTAPI, FASTAPI_GZIP, FLASK, FLASK_COMPRESS = "fastapi", "fastapi-gzip", "flask", "flask-compress"
+
 BASELINE = SUB
-"""What all others are compared with."""
+"""What all others are compared with, but for apps."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +41,12 @@ class Contestant:
     kinds: frozenset[str]
     rewrites: bool
     note: str
+    baseline: str = BASELINE
+    """The contestant that it is compared with."""
 
 
 def _kmproxy(folder: Path, port: int, upstream: int) -> list[str]:
-    file = folder / "kmproxy.toml"
-    file.write_text(
-        f"""\
-[server]
-listen = ["127.0.0.1:{port}"]
-admin = ""
-[outbox]
-url = "sqlite:{folder}/outbox.db"
-[[site]]
-name = "bench"
-kissmetrics = {{ api_key = "key", endpoint = "http://127.0.0.1:9" }}
-mixpanel = {{ token = "token", endpoint = "http://127.0.0.1:9" }}
-[[site.domain]]
-host = "{HOST}"
-upstream = "http://127.0.0.1:{upstream}"
-[[site.domain]]
-host = "shop.example"
-"""
-    )
+    file = configured.proxy(folder, port, upstream)
     return [str(Path(sys.executable).parent / "kmproxy"), "serve", "-c", str(file)]
 
 
@@ -80,6 +67,11 @@ def _mitmproxy(folder: Path, port: int, upstream: int) -> list[str]:
 
 def _python(script: str) -> Command:
     return lambda _, port, upstream: [sys.executable, str(_HERE / script), str(port), str(upstream)]
+
+
+def _apps(*apps: tuple[str, str, Command, str], baseline: str) -> Iterator[Contestant]:
+    for name, title, command, note in apps:
+        yield Contestant(name, title, command, _APP, "kmproxy" in name, note, baseline)
 
 
 EVERYBODY = (
@@ -119,5 +111,43 @@ EVERYBODY = (
         *(FLOOR, "aiohttp + kmproxy.upstream", _python("floor.py"), _PASSING, False),
         "aiohttp's server and kmproxy's way to the upstream, nothing rewritten: kmproxy's floor",
     ),
+    *_apps(
+        (FASTAPI, "FastAPI", middleware.fastapi("plain"), "uvicorn; nothing compressed"),
+        (FASTAPI_GZIP, "FastAPI, gzip", middleware.fastapi("gzip"), "Starlette's GZipMiddleware, level 9"),
+        (f"{FASTAPI}-kmproxy", "FastAPI, kmproxy", middleware.fastapi("kmproxy"), "nothing compressed"),
+        (
+            *(f"{FASTAPI}-gzip-kmproxy", "FastAPI, gzip around kmproxy", middleware.fastapi("gzip+kmproxy")),
+            "GZipMiddleware compresses what kmproxy has decorated",
+        ),
+        (
+            *(f"{FASTAPI}-kmproxy-gzip", "FastAPI, kmproxy around gzip", middleware.fastapi("kmproxy+gzip")),
+            "kmproxy decorates what GZipMiddleware has compressed",
+        ),
+        (
+            *(f"{FASTAPI}-kmproxy-gzipped", "FastAPI, kmproxy, pages kept as gzip"),
+            *(middleware.fastapi("kmproxy+gzipped"), "compressed once, level 6"),
+        ),
+        baseline=FASTAPI_GZIP,
+    ),
+    *_apps(
+        (FLASK, "Flask", middleware.flask("plain"), "gunicorn, gthread, eight threads; nothing compressed"),
+        (FLASK_COMPRESS, "Flask, gzip", middleware.flask("compress"), "Flask-Compress, level 6"),
+        (f"{FLASK}-kmproxy", "Flask, kmproxy", middleware.flask("kmproxy"), "nothing compressed"),
+        (
+            *(
+                f"{FLASK}-kmproxy-compress",
+                "Flask, kmproxy around gzip",
+                middleware.flask("kmproxy+compress"),
+            ),
+            "kmproxy decorates what Flask-Compress has compressed",
+        ),
+        (
+            *(f"{FLASK}-kmproxy-gzipped", "Flask, kmproxy, pages kept as gzip"),
+            *(middleware.flask("kmproxy+gzipped"), "compressed once, level 6"),
+        ),
+        baseline=FLASK_COMPRESS,
+    ),
 )
 """In the order of the report. What depends on no page's history is measured with pages seen before only."""
+
+BASELINES = {contestant.name: contestant.baseline for contestant in EVERYBODY}

@@ -11,6 +11,7 @@ from pathlib import Path
 PEERS = Path(__file__).parent / ".peers"
 MITMDUMP = PEERS / "mitmproxy" / "bin" / "mitmdump"
 LOL_HTML = PEERS / "lol-html"
+FLASK_COMPRESS = PEERS / "flask-compress"
 
 _INSTALL_DEBIAN = Path(__file__).parents[1] / "tools" / "install-debian"
 
@@ -72,7 +73,20 @@ def _lol_html() -> None:
         _run([sys.executable, "-m", "pip", "install", *target], "lol-html's Python binding from PyPI")
 
 
-_INSTALLERS = {"nginx-lua": lua, "apache": _apache, "mitmproxy": _mitmproxy, "lol-html": _lol_html}
+def _flask_compress() -> None:
+    if not (FLASK_COMPRESS / "flask_compress").exists():
+        target = ["--quiet", "--no-deps", "--target", str(FLASK_COMPRESS), "flask-compress", "backports.zstd"]
+        _run([sys.executable, "-m", "pip", "install", *target], "Flask-Compress from PyPI")
+
+
+_INSTALLERS = {
+    "nginx-lua": lua,
+    "apache": _apache,
+    "mitmproxy": _mitmproxy,
+    "lol-html": _lol_html,
+    "flask-compress": _flask_compress,
+    "flask-kmproxy-compress": _flask_compress,
+}
 
 
 def _which(program: str) -> str | None:

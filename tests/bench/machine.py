@@ -13,6 +13,11 @@ from .apache import executable
 from .install import LOL_HTML, MITMDUMP
 from .upstream import NGINX
 
+_PACKAGES = (
+    *("kmproxy", "aiohttp", "uvloop", "httptools", "isal"),
+    *("fastapi", "starlette", "uvicorn", "flask", "gunicorn"),
+)
+
 
 def describe() -> dict[str, str]:
     """Names and versions."""
@@ -20,7 +25,7 @@ def describe() -> dict[str, str]:
         "CPU": f"{_cpu()}, {os.cpu_count()} cores",
         "kernel": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
-        **{name: version(name) for name in ("kmproxy", "aiohttp", "uvloop", "httptools", "isal")},
+        **{name: version(name) for name in _PACKAGES},
         "nginx": _said([NGINX, "-v"], r"nginx/([\d.]+)"),
         "Apache": _said([executable() or "apache2", "-v"], r"Apache/([\d.]+)"),
         "mitmproxy": _said([str(MITMDUMP), "--version"], r"Mitmproxy: ([\d.]+)"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from .cases import KINDS, Case
-from .contestants import BASELINE, EVERYBODY, KMPROXY, Contestant
+from .contestants import BASELINE, BASELINES, EVERYBODY, KMPROXY, Contestant
 from .markdown import table
 from .measure import Cell, Cells, ratio
 from .pages import Page
@@ -42,7 +42,7 @@ def markdown(results: Results, plot: str = "") -> str:
 def summary(results: Results) -> Iterator[str]:
     """What is shown at the end of a run, too."""
     if results.cells:
-        yield "## CPU per request\n\nIn µs, and as a ratio to nginx `sub_filter` with gzip level 1."
+        yield _CPU
     for kind in dict.fromkeys(case.kind.name for case in results.cases):
         yield _kind(results, kind)
     yield from _scanner(results.scanned)
@@ -78,7 +78,7 @@ def _cell(cells: Cells, case: Case, contestant: str) -> str:
         return ""
     if cell.fault:
         return f"invalid: {cell.fault}"
-    compared = ratio(cells, case.name, contestant, BASELINE)
+    compared = ratio(cells, case.name, contestant, BASELINES[contestant])
     return f"{1e6 * cell.median('cpu'):,.0f}" + (f" ({compared:.2f})" if compared is not None else "")
 
 
@@ -109,6 +109,11 @@ def _scanned_row(scan: Scanned) -> list[str]:
     speeds = [f"{scan.megabytes / seconds:,.0f}" for seconds in (scan.kmproxy, scan.lol_html)]
     return [scan.pages, f"{scan.megabytes:.1f}", *speeds, scan.fault or f"{scan.ratio:.2f}"]
 
+
+_CPU = """\
+## CPU per request
+
+In µs, and as a ratio to nginx `sub_filter` with gzip level 1; an app's, to that app with its usual gzip."""
 
 _SCANNER = """\
 ## The scanner alone
@@ -175,7 +180,11 @@ In the streaming measurements nginx buffers, as it does by default."""
 def as_json(results: Results) -> str:
     """The same, and every sample."""
     cells = [
-        {"case": case, "contestant": contestant, "ratio": ratio(results.cells, case, contestant, BASELINE)}
+        {
+            "case": case,
+            "contestant": contestant,
+            "ratio": ratio(results.cells, case, contestant, BASELINES[contestant]),
+        }
         | asdict(cell)
         for (case, contestant), cell in results.cells.items()
     ]

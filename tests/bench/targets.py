@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .contestants import AIOHTTP, KMPROXY, SUB
+from .contestants import AIOHTTP, BASELINES, FASTAPI, FLASK, KMPROXY, SUB
 from .measure import Cells, ratio
 from .scanning import LINKED, UNLINKED, Scanned
 
@@ -20,6 +20,7 @@ _CPU: tuple[tuple[str, str, dict[str, float]], ...] = (
     ("asset", AIOHTTP, {"12k": 0.6, "100k": 0.6, "1m": 0.6}),
     ("no-link", AIOHTTP, {"12k": 0.6, "100k": 0.6, "1m": 0.6}),
 )
+_APPS = (f"{FASTAPI}-kmproxy-gzip", f"{FLASK}-kmproxy-compress")
 _SCANNER = {LINKED: 1.5, UNLINKED: 0.3}
 
 
@@ -44,6 +45,9 @@ def targets(cells: Cells, scanned: Sequence[Scanned]) -> Iterator[Target]:
     for kind, peer, limits in _CPU:
         for size, limit in limits.items():
             yield Target(f"{kind}-{size}", _PEERS[peer], limit, ratio(cells, f"{kind}-{size}", KMPROXY, peer))
+    for app in _APPS:
+        peer = BASELINES[app]
+        yield Target(f"middleware, {app}", peer, 1.0, ratio(cells, "middleware-100k", app, peer))
     found = {scan.pages: scan for scan in scanned if not scan.fault}
     for pages, limit in _SCANNER.items():
         measured = found[pages].ratio if pages in found else None

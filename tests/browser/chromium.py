@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
@@ -28,9 +28,13 @@ PATIENCE = 30.0
 
 
 @contextmanager
-def running(executable: str, port: int) -> Iterator[Browser]:
-    """A browser in which ``http://any.host/`` is ``port`` of this machine, and an address itself."""
-    rules = f"MAP * 127.0.0.1:{port}, EXCLUDE 127.0.0.1"
+def running(executable: str, port: int, ports: Mapping[str, int] | None = None) -> Iterator[Browser]:
+    """A browser in which ``http://any.host/`` is ``port`` of this machine, and an address itself.
+
+    ``ports`` are those of hosts that are elsewhere on this machine.
+    """
+    known = "".join(f"MAP {host} 127.0.0.1:{there}, " for host, there in (ports or {}).items())
+    rules = f"{known}MAP * 127.0.0.1:{port}, EXCLUDE 127.0.0.1"
     args = [*_ARGS, f"--user-agent={_PERSON}", f"--host-resolver-rules={rules}"]
     with (
         sync_playwright() as playwright,

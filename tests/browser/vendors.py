@@ -38,6 +38,9 @@ class Vendors:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.answering = threading.Event()
+        """Cleared: what comes is remembered, and waits for its answer until it is set."""
+        self.answering.set()
         self._calls: list[Call] = []
         self._came = threading.Condition()
 
@@ -106,6 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             calls = [Call(sender, said["event"], said["properties"]) for said in _events(path, body)]
         self.server.vendors.take(calls)
+        self.server.vendors.answering.wait(_PATIENCE)
         self._answer()
 
     def _answer(self) -> None:

@@ -1,0 +1,1 @@
+"""The middlewares in real frameworks under real servers, each a process on loopback."""

@@ -1,0 +1,1 @@
+"""One small app a framework, all alike: ``/``, ``/who``, ``/login``, ``/slow`` and ``/static/``."""

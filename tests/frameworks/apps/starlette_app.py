@@ -1,0 +1,43 @@
+"""Starlette, whose middleware is named when the app is made."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+import kmproxy
+from frameworks.apps import content
+from kmproxy.asgi import KmproxyMiddleware
+
+
+async def page(request: Request) -> HTMLResponse:
+    return HTMLResponse(content.PAGE)
+
+
+async def who(request: Request) -> JSONResponse:
+    return JSONResponse(content.said(request, request.url.query))
+
+
+async def login(request: Request) -> RedirectResponse:
+    kmproxy.visitor(request).identify(request.query_params["name"])
+    return RedirectResponse("/", 303)
+
+
+def slow(request: Request) -> StreamingResponse:
+    return StreamingResponse(content.parts_blocking(), media_type="text/html")
+
+
+app = Starlette(
+    routes=[
+        Route("/", page),
+        Route("/who", who),
+        Route("/login", login, methods=["POST"]),
+        Route("/slow", slow),
+        Mount("/static", StaticFiles(directory=content.STATIC)),
+    ],
+    middleware=[Middleware(KmproxyMiddleware, config=content.CONFIG)],
+)
