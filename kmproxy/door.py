@@ -63,9 +63,7 @@ class Door:
             _log.error("%s; arrivals are left to the pages' JavaScript", error)
 
 
-def rewritten(
-    rewriter: PageRewriter, data: bytes, *, is_last: bool
-) -> tuple[bytes, CodingError | None]:
+def rewritten(rewriter: PageRewriter, data: bytes, *, is_last: bool) -> tuple[bytes, CodingError | None]:
     """What leaves of the next piece of a body, held back no longer.
 
     With an error, the body is not what it claims: it leaves as broken as it came, and must not be
