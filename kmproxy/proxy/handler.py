@@ -6,19 +6,20 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11
 
 from kmproxy.arriving import plain_answer
 from kmproxy.engine import Engine
 from kmproxy.later import Later
-from kmproxy.messages import Headers, Request, Response, first
+from kmproxy.messages import Request, Response, first
 from kmproxy.observer import Observer
 from kmproxy.outbox import Outbox
 from kmproxy.pages.codings import CodingError
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.passage import Passage, through
 from kmproxy.proxy.headers import TrustedProxies, end_to_end, forwarded, scheme, unnamed
-from kmproxy.proxy.response import RawResponse
+from kmproxy.proxy.incoming import Incoming
+from kmproxy.proxy.outgoing import Outgoing
 from kmproxy.proxy.upstreams import Upstreams
 from kmproxy.tracking import TrackingCall
 from kmproxy.upstream import HIGH_WATER, Exchange, UpstreamError
@@ -44,7 +45,7 @@ _ANSWERS = {
 
 
 class ProxyHandler:
-    """What aiohttp's server calls for each request."""
+    """What is called for each request."""
 
     def __init__(
         self,
@@ -63,11 +64,11 @@ class ProxyHandler:
         self._wake_sender = wake_sender
         self._later = Later()
 
-    async def __call__(self, message: web.BaseRequest) -> web.StreamResponse:
+    async def __call__(self, message: Incoming) -> Outgoing:
         status = _unserved(message)
         if status:
             return self._refuse(message, status)
-        peer = message.remote or ""
+        peer = message.connection.peer
         request = _request(message, trusted=peer in self._trusted)
         if request is None:
             return self._refuse(message, 400)
@@ -76,7 +77,7 @@ class ProxyHandler:
             return self._refuse(message, 421)
         if arrival.answer is not None:
             answer = arrival.answer
-            return RawResponse(answer.status, answer.reason, answer.headers, answer.body)
+            return Outgoing(answer.status, answer.reason, answer.headers, answer.body)
         if not arrival.domain.upstreams:
             return self._refuse(message, 421)
         return await self._relay(message, arrival, peer)
@@ -85,7 +86,7 @@ class ProxyHandler:
         await self._outbox.put(calls)
         self._wake_sender()
 
-    async def _relay(self, message: web.BaseRequest, arrival: Arrival, peer: str) -> web.StreamResponse:
+    async def _relay(self, message: Incoming, arrival: Arrival, peer: str) -> Outgoing:
         try:
             exchange = await self._send(message, arrival, peer)
         except UpstreamError as error:
@@ -97,28 +98,26 @@ class ProxyHandler:
         finally:
             exchange.close()
 
-    async def _send(self, message: web.BaseRequest, arrival: Arrival, peer: str) -> Exchange:
+    async def _send(self, message: Incoming, arrival: Arrival, peer: str) -> Exchange:
         trusted = peer in self._trusted
         asked = arrival.request
         headers = forwarded(arrival.headers, asked, peer, trusted=trusted)
         body = None
-        if message.body_exists:
+        if message.has_body:
             body = _body(message)
             if not first(asked.headers, b"content-length"):
                 headers = (*headers, (b"Transfer-Encoding", b"chunked"))
         method = asked.method.encode("latin-1")
         return await self._upstreams.exchange(arrival.domain, method, arrival.target, headers, body)
 
-    async def _answer(
-        self, message: web.BaseRequest, arrival: Arrival, exchange: Exchange
-    ) -> web.StreamResponse:
+    async def _answer(self, message: Incoming, arrival: Arrival, exchange: Exchange) -> Outgoing:
         head = exchange.head
         upstream = Response(head.status, head.reason, unnamed(head.headers))
         departure = await through(self._passage.depart(arrival, upstream), self._put)
-        response = RawResponse(head.status, head.reason, departure.headers)
+        response = Outgoing(head.status, head.reason, departure.headers)
         try:
             if departure.rewriter is None:
-                await response.prepare(message)
+                response.begin(message)
                 await _pass(exchange, response)
             else:
                 await _rewrite(exchange, message, response, departure.rewriter)
@@ -127,23 +126,23 @@ class ProxyHandler:
         except (UpstreamError, CodingError) as error:
             self._observer.failed(f"broken-body-{type(error).__name__}")
             if departure.rewriter:
-                await response.prepare(message)
+                response.begin(message)
                 await response.write(departure.rewriter.salvage())
-            response.break_off(message)
+            response.break_off()
         return response
 
-    def _fail(self, message: web.BaseRequest, error: UpstreamError) -> web.StreamResponse:
+    def _fail(self, message: Incoming, error: UpstreamError) -> Outgoing:
         self._observer.failed(type(error).__name__)
         _log.warning("upstream: %s", type(error).__name__)
         return self._refuse(message, error.status)
 
-    def _refuse(self, message: web.BaseRequest, status: int) -> web.StreamResponse:
+    def _refuse(self, message: Incoming, status: int) -> Outgoing:
         reason, text = _ANSWERS[status]
         answer = plain_answer(status, reason, text, message.method)
-        return RawResponse(answer.status, answer.reason, answer.headers, answer.body)
+        return Outgoing(answer.status, answer.reason, answer.headers, answer.body)
 
 
-async def _pass(exchange: Exchange, response: RawResponse) -> None:
+async def _pass(exchange: Exchange, response: Outgoing) -> None:
     """The body, piece by piece as it comes."""
     exchange.keep(HIGH_WATER)
     while True:
@@ -156,40 +155,36 @@ async def _pass(exchange: Exchange, response: RawResponse) -> None:
         await response.write(_gathered(exchange, data))
 
 
-async def _rewrite(
-    exchange: Exchange, message: web.BaseRequest, response: RawResponse, rewriter: PageRewriter
-) -> None:
+async def _rewrite(exchange: Exchange, message: Incoming, response: Outgoing, rewriter: PageRewriter) -> None:
     """The body as the rewriter lets it out; whole, if it came without a pause."""
     while True:
         data = exchange.read_nowait()
         if data is None:
             data = await _soon(exchange)
         if data is None:
-            await response.prepare(message)
+            response.begin(message)
             await response.write(rewriter.flush())
             response.send_head()
             data = await exchange.read()
         if not data:
             break
-        if not response.prepared:
+        if not response.has_begun:
             data = _gathered(exchange, data)
         exchange.keep(2 * rewriter.at_once)
         await _write(rewriter, data, message, response)
     rest = rewriter.finish()
-    if response.prepared:
+    if response.has_begun:
         await response.write(rest)
     else:
         response.set_whole(rest)
 
 
-async def _write(
-    rewriter: PageRewriter, data: bytes, message: web.BaseRequest, response: RawResponse
-) -> None:
+async def _write(rewriter: PageRewriter, data: bytes, message: Incoming, response: Outgoing) -> None:
     """A piece of the body, so little at once that others have their turn."""
     while data:
         at_once = rewriter.at_once
         if out := rewriter.write(data[:at_once]):
-            await response.prepare(message)
+            response.begin(message)
             await response.write(out)
         if data := data[at_once:]:
             await asyncio.sleep(0)
@@ -211,35 +206,34 @@ async def _soon(exchange: Exchange) -> bytes | None:
         return None
 
 
-async def _body(message: web.BaseRequest) -> AsyncIterator[bytes]:
+async def _body(message: Incoming) -> AsyncIterator[bytes]:
     """The request's body as it comes; a client that waits to be asked for it is asked now."""
-    if message.headers.get("Expect", "").lower() == "100-continue" and message.transport is not None:
-        message.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    while data := await message.content.readany():
+    if first(message.headers, b"expect").lower() == b"100-continue":
+        message.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    while data := await message.body.readany():
         yield data
 
 
-def _unserved(message: web.BaseRequest) -> int:
+def _unserved(message: Incoming) -> int:
     """The status of a request that no proxy should pass on, or 0."""
-    if message.version > HttpVersion11:
+    if message.version is not HttpVersion11 and message.version > HttpVersion11:
         return 505
     if message.method in ("CONNECT", "TRACE"):
         return 405
-    coding = first(message.raw_headers, b"transfer-encoding")
+    coding = first(message.headers, b"transfer-encoding")
     return 0 if coding.strip().lower() in (b"", b"chunked") else 501
 
 
-def _request(message: web.BaseRequest, *, trusted: bool) -> Request | None:
+def _request(message: Incoming, *, trusted: bool) -> Request | None:
     """The request as the engine reads it; None where its target and its Host disagree."""
-    headers: Headers = message.raw_headers
+    headers = message.headers
     host = first(headers, b"host").decode("latin-1")
-    target = message.raw_path.encode("utf-8", "surrogateescape")
+    target = message.target
     if not target.startswith(b"/") and target != b"*":
         # Absolute-form (RFC 9112 §3.2.2) must not pick another site than Host does.
         prefix = b"http://" + host.encode("latin-1")
         target = target[len(prefix) :] if target.lower().startswith(prefix.lower()) else b"?"
         if not target.startswith(b"/"):
             return None
-    secure = message.transport is not None and message.transport.get_extra_info("sslcontext") is not None
-    typed = scheme(headers, trusted=trusted, secure=secure)
+    typed = scheme(headers, trusted=trusted, secure=message.connection.ssl_context is not None)
     return Request(message.method, typed, host, target, end_to_end(headers))

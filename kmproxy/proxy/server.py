@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import time
-import traceback
 from contextlib import AsyncExitStack
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
 from kmproxy.admin.listener import AdminListener
 from kmproxy.admin.metrics import Metrics
-from kmproxy.arriving import plain_answer
 from kmproxy.config import Config
 from kmproxy.engine import Engine
 from kmproxy.errors import KmproxyError
 from kmproxy.observer import Observer, Observers
 from kmproxy.outbox import Outbox, open_outbox
 from kmproxy.outbox.sender import Sender
+from kmproxy.proxy.connection import Listener
 from kmproxy.proxy.handler import ProxyHandler
 from kmproxy.proxy.headers import TrustedProxies
-from kmproxy.proxy.response import RawResponse
 from kmproxy.proxy.upstreams import Upstreams
 from kmproxy.site import Sites
 from kmproxy.upstream import Timeouts
-
-_log = logging.getLogger(__name__)
 
 MAX_FIELD = 32 * 1024
 """Bytes of one header field; KISSmetrics' own ``km_uq`` cookie alone takes up to 6 KB."""
@@ -38,50 +31,12 @@ MAX_FIELDS = 256
 KEEP_ALIVE = 75.0
 """Seconds an idle visitor's connection is kept, as nginx keeps it."""
 
-WRITE_BUFFER = 32 * 1024
-"""Bytes that may wait for a slow visitor before more of the response is made."""
-
 DRAIN = 10.0
 """Seconds that requests in flight have to end when the server stops."""
 
 
 class ListenError(KmproxyError):
     """An address can't be listened on."""
-
-
-class _Connection(RequestHandler):
-    """aiohttp's connection, whose error pages tell of nothing."""
-
-    __slots__ = ()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.set_write_buffer_limits(high=WRITE_BUFFER)
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        if status >= 500 and exc is not None:
-            # Where, but not what: an exception's text may hold a visitor's identity.
-            where = "".join(traceback.format_tb(exc.__traceback__))
-            _log.error("%s in a request\n%s", type(exc).__name__, where)
-        if request.writer.output_size > 0:
-            raise ConnectionError("the response has begun")
-        reason = b"Bad Request" if status < 500 else b"Internal Server Error"
-        answer = plain_answer(status, reason, reason.decode() + ".", request.method)
-        response = RawResponse(answer.status, answer.reason, answer.headers, answer.body)
-        response.force_close()
-        return response
-
-
-class _Listener(web.Server):
-    def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class ProxyServer:
@@ -126,7 +81,7 @@ class ProxyServer:
         return ProxyHandler(engine, upstreams, outbox, trusted, self._observer, sender.wake)
 
     async def _listen(self, handler: ProxyHandler, stack: AsyncExitStack) -> None:
-        listener = _Listener(
+        listener = Listener(
             handler,
             handler_cancellation=True,
             auto_decompress=False,

@@ -1,0 +1,182 @@
+"""A visitor's connection: aiohttp reads it, one request after another is answered here.
+
+aiohttp would make a task, a request and a response object of its own for each, which costs half as much
+again as all that a proxy has to do. So its loop over the requests is replaced: this is the one place that
+reaches into it, and the version is bounded in the package's requirements for that reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import StreamReader, web
+from aiohttp.http_exceptions import PayloadEncodingError
+from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
+
+from kmproxy.arriving import plain_answer
+from kmproxy.proxy.incoming import Incoming
+from kmproxy.proxy.outgoing import Outgoing
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[Incoming], Awaitable[Outgoing]]
+"""What answers a request; the response it gives back is ended for it."""
+
+WRITE_BUFFER = 32 * 1024
+"""Bytes that may wait for a slow visitor before more of the response is made."""
+
+
+class Listener(web.Server):
+    """Makes a Connection of each that comes in, for ``handler``."""
+
+    def __init__(self, handler: Handler, **options: Any) -> None:
+        super().__init__(_unused, **options)
+        self._handler = handler
+
+    def __call__(self) -> RequestHandler:
+        return Connection(self, self._handler, loop=self._loop, **self._kwargs)
+
+
+class Connection(RequestHandler):
+    """One connection; whatever fails, its answer tells of nothing."""
+
+    __slots__ = ("_handler",)
+
+    def __init__(self, manager: web.Server, handler: Handler, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._handler = handler
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.set_write_buffer_limits(high=WRITE_BUFFER)
+
+    @property
+    def peer(self) -> str:
+        """The address at the other end, or ``""``."""
+        name = self.peername
+        return str(name[0]) if name and isinstance(name, tuple | list) else str(name or "")
+
+    def write(self, data: bytes) -> None:
+        """Something beside the response, such as 100 Continue."""
+        if self.transport is not None:
+            self.transport.write(data)
+
+    async def drained(self) -> None:
+        """Wait until the client has taken enough of what was written. Raises ConnectionError."""
+        if self._paused:
+            await self._drain_helper()
+
+    async def start(self) -> None:
+        """Answer what is asked until the connection ends; aiohttp calls it when that begins."""
+        while not self._force_close:
+            message, body = await self._next()
+            if not await self._serve(message, body) or self._close:
+                break
+            self._wait_for_more()
+        if not self._force_close:
+            self._task_handler = None
+            if self.transport is not None:
+                self.transport.close()
+
+    async def _next(self) -> tuple[Any, StreamReader]:
+        """The next request's head, or what was wrong with it, and its body."""
+        if not self._messages:
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        found = self._messages.popleft()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+            self._resume_reading_if_drained()
+        return found
+
+    async def _serve(self, message: Any, body: StreamReader) -> bool:
+        """Answer one request; whether another may follow."""
+        self._request_in_progress = True
+        try:
+            may_follow = await self._answer(message, body)
+            if not body.is_eof():
+                await self._drop(body)
+        except asyncio.CancelledError:
+            self.force_close()
+            raise
+        finally:
+            self._request_in_progress = False
+            if self._handler_waiter is not None and not self._handler_waiter.done():
+                self._handler_waiter.set_result(None)
+        if self._upgraded and not self._messages:
+            self._go_on_without_upgrade()
+        return may_follow
+
+    async def _answer(self, message: Any, body: StreamReader) -> bool:
+        if isinstance(message, _ErrInfo):
+            return await self._refuse(Incoming(ERROR, body, self), 400, b"Bad Request")
+        request = Incoming(message, body, self)
+        try:
+            response = await self._handler(request)
+            response.begin(request)
+            await response.end()
+        except ConnectionError:
+            return False
+        except Exception as error:
+            # Where, but not what: an exception's text may hold a visitor's identity.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("%s in a request\n%s", type(error).__name__, where)
+            return await self._refuse(request, 500, b"Internal Server Error")
+        return response.keep_alive
+
+    async def _refuse(self, request: Incoming, status: int, reason: bytes) -> bool:
+        """A plain page, if nothing has left yet; the connection ends with it."""
+        if not request.has_begun:
+            answer = plain_answer(status, reason, reason.decode() + ".", request.method)
+            response = Outgoing(answer.status, answer.reason, answer.headers, answer.body)
+            request.keep_alive = False
+            with suppress(ConnectionError):
+                response.begin(request)
+                await response.end()
+        return False
+
+    async def _drop(self, body: StreamReader) -> None:
+        """Read the rest of a body that nobody wants: a client that still writes would lose the answer."""
+        # Whoever read it for the upstream has been told to stop, and does so now.
+        await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(self._lingering_time):
+                while not body.is_eof():
+                    await body.readany()
+        except (TimeoutError, ConnectionError, web.RequestPayloadError, PayloadEncodingError):
+            self.close()
+
+    def _go_on_without_upgrade(self) -> None:
+        """What came behind a request to upgrade that was answered otherwise is the next request."""
+        self._upgraded = False
+        tail, self._message_tail = self._message_tail, b""
+        if self._parser is None:
+            return
+        self._parser.set_upgraded(False)
+        if tail:
+            self.data_received(tail)
+        if self._buffer_paused:
+            self._resume_reading_if_drained()
+
+    def _wait_for_more(self) -> None:
+        """An idle connection is closed after a while."""
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(
+                self._next_keepalive_close_time, self._process_keepalive
+            )
+
+
+async def _unused(request: web.BaseRequest) -> web.StreamResponse:
+    """What aiohttp would call, if a Connection did not answer by itself."""
+    raise NotImplementedError
