@@ -65,7 +65,10 @@ def not_modified(arrival: Arrival, headers: Headers) -> Headers:
 def rewriter(arrival: Arrival, headers: Headers) -> PageRewriter:
     """What the page's body goes through."""
     site, origin = arrival.domain.site, arrival.origin
-    scan = PageScan(site.scanner(arrival.host), arrival.host, origin, site.memory.chunks)
+
+    def scan() -> PageScan:
+        return PageScan(site.scanner(arrival.host), arrival.host, origin, site.memory.chunks)
+
     texts = Texts(arrival.parameters("&amp;"), _fields(arrival) if site.elements.has_forms else b"")
     announced = first(headers, b"content-length")
     length = int(announced[:18]) if announced.isdigit() else 0
@@ -111,4 +114,5 @@ def _url_start(status: int, name: bytes, value: bytes) -> tuple[int, int] | None
 
 
 def _coding(headers: Headers) -> bytes:
-    return b", ".join(tokens(headers, b"content-encoding"))
+    said = tokens(headers, b"content-encoding")
+    return said[0] if len(said) == 1 else b", ".join(said)

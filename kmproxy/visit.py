@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from kmproxy import validators
@@ -103,8 +104,14 @@ class Arrival(NamedTuple):
 
     def parameters(self, separator: str) -> bytes:
         """The visitor's parameters as they stand on a link, ``&`` or ``&amp;`` between them."""
-        said = [(provider.parameter, visitor.identity) for provider, visitor in self.seen]
-        return separator.join(f"{name}={encode(value)}" for name, value in said if value).encode()
+        return _written(
+            tuple([(provider.parameter, visitor.identity) for provider, visitor in self.seen]), separator
+        )
+
+
+@lru_cache(maxsize=4096)
+def _written(said: tuple[tuple[str, str | None], ...], separator: str) -> bytes:
+    return separator.join(f"{name}={encode(value)}" for name, value in said if value).encode()
 
 
 class Departure(NamedTuple):

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from isal import isal_zlib
+
 from kmproxy.pages import cuts
 from kmproxy.pages.scanner import Scanner, State
 
@@ -150,7 +152,7 @@ class ChunkCache:
 
     def seen_before(self, data: bytes) -> bool:
         """Whether a stretch was asked for before: then it is worth a chunk."""
-        sight = hash(data)
+        sight = isal_zlib.crc32(data)
         if sight in self._sights or sight in self._older_sights:
             return True
         self._sights.add(sight)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 MIN_CHUNK = 6_144
 WINDOW = 4_096
 """Bytes after ``MIN_CHUNK`` among which a cut is looked for."""
@@ -24,7 +22,8 @@ _SLACK = 8_192
 
 _ATTEMPTS = 6
 
-_TAG = re.compile(rb"<[^<]{0,23}")
+_TAG = 23
+"""Bytes of a tag, behind its ``<``, that name a place."""
 
 
 def end_of_chunk(data: bytes, start: int) -> int:
@@ -36,8 +35,8 @@ def end_of_chunk(data: bytes, start: int) -> int:
     least = start + MIN_CHUNK
     if len(data) <= least + WINDOW:
         return len(data)
-    tags: list[bytes] = _TAG.findall(data, least, least + WINDOW)
-    return data.index(max(tags), least) if tags else least + WINDOW
+    tags = data[least : least + WINDOW].split(b"<")[1:]
+    return data.index(b"<" + max(tags)[:_TAG], least) if tags else least + WINDOW
 
 
 def alike(old: bytes, data: bytes, start: int) -> tuple[list[tuple[int, int]], int]:

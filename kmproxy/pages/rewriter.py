@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 
 from kmproxy.pages import blocks, charset, compressed
@@ -28,14 +28,14 @@ class PageRewriter:
     def __init__(
         self,
         coding: bytes,
-        scan: PageScan,
+        new_scan: Callable[[], PageScan],
         texts: Texts,
         templates: Templates,
         page: str,
         length: int = 0,
     ) -> None:
         self._coding = coding
-        self._scan = scan
+        self._new_scan = new_scan
         self._texts = texts
         self._templates = templates
         self._page = page
@@ -55,6 +55,11 @@ class PageRewriter:
         self.skipped: dict[str, int] = {}
         """Links left alone, by reason, once the page is through."""
         self._jobs: list[Job] = []
+
+    @cached_property
+    def _scan(self) -> PageScan:
+        """A page seen before needs none."""
+        return self._new_scan()
 
     @cached_property
     def _decoder(self) -> Decoder:

@@ -158,7 +158,8 @@ class _Walk:
         return self._walked
 
     def _note_links(self, end: int) -> None:
-        self._has_links = self._has_links or self._rules.link.search(self._buffer, 0, end) is not None
+        seen = self._has_links or bool(self._walked.kinds)
+        self._has_links = seen or self._rules.link.search(self._buffer, 0, end) is not None
 
     # Modes: each takes the place it begins at and gives back the place up to which all is
     # decided, and whether the next mode has its turn.

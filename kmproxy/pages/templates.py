@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+from isal import isal_zlib
+
 from kmproxy.pages.compressed import CompressedTemplate
 
 _REMEMBERED_SIGHTS = 65_536
@@ -23,6 +25,10 @@ class Key(NamedTuple):
     length: int
     body: bytes
     """As the upstream sent it, whole: nothing less tells two pages apart for certain."""
+
+    def __hash__(self) -> int:
+        # Many times faster than Python's own, and two bodies of one sum are told apart all the same.
+        return isal_zlib.crc32(self.body)
 
 
 @dataclass(frozen=True, slots=True)

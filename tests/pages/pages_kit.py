@@ -40,7 +40,7 @@ def scan(elements: Iterable[str] = ELEMENTS, find: FindSlot = slot, page: str = 
 
 
 def rewriter(coding: bytes, text: bytes, by: PageScan | None = None) -> PageRewriter:
-    return PageRewriter(coding, by or scan(), Texts(text), Templates(1 << 24), PAGE)
+    return PageRewriter(coding, (lambda: by) if by else scan, Texts(text), Templates(1 << 24), PAGE)
 
 
 def pieces(chunks: Iterable[bytes], by: PageScan | None = None) -> list[bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from pages_kit import PAGE, decoded, encoded, rewriter, scan, slot
 
@@ -48,9 +50,8 @@ def test_a_page_with_a_late_base_is_filled_the_same_way_when_it_is_seen_again() 
     chunks, templates = ChunkCache(1 << 20), Templates(1 << 20)
     page, expected = LATE["links on both sides"]
     for text in (b"kmi=v", b"kmi=w", b"kmi=x"):
-        one = PageRewriter(
-            b"gzip", PageScan(rules, "www.a.example", PAGE, chunks), Texts(text), templates, PAGE
-        )
+        scan = partial(PageScan, rules, "www.a.example", PAGE, chunks)
+        one = PageRewriter(b"gzip", scan, Texts(text), templates, PAGE)
         out = one.write(encoded(b"gzip", page.encode())) + one.finish()
         for job in one.jobs:
             job()

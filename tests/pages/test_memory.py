@@ -46,8 +46,10 @@ class Memory:
         self.rules = Scanner(Elements(ELEMENTS), slot, resolve_base)
 
     def rewriter(self, coding: bytes, text: bytes) -> PageRewriter:
-        scan = PageScan(self.rules, "www.a.example", PAGE, self.chunks)
-        return PageRewriter(coding, scan, Texts(text), self.templates, PAGE)
+        return PageRewriter(coding, self.scan, Texts(text), self.templates, PAGE)
+
+    def scan(self) -> PageScan:
+        return PageScan(self.rules, "www.a.example", PAGE, self.chunks)
 
     def visit(self, coding: bytes, page: bytes, text: bytes, at: list[int], *, pauses: bool) -> bytes:
         """The page as this visitor decodes it; what was put off is done before the next visit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import pytest
 from pages_kit import ELEMENTS, PAGE, decoded, encoded, slot
@@ -229,9 +230,8 @@ def test_what_is_kept_takes_no_more_than_it_is_counted_as(monkeypatch: pytest.Mo
     rules, page = Counting(), html(16, 60_000)
     for seed in range(60):
         text = Texts(b"kmi=" + b"a" * (seed % 7))
-        rewriter = PageRewriter(
-            b"gzip", PageScan(rules, "www.a.example", PAGE, memory), text, templates, PAGE
-        )
+        scan = partial(PageScan, rules, "www.a.example", PAGE, memory)
+        rewriter = PageRewriter(b"gzip", scan, text, templates, PAGE)
         spot = b"<b>%d</b>" % random.Random(seed).getrandbits(60)
         out = rewriter.write(encoded(b"gzip", page[:30_000] + spot + page[30_000:])) + rewriter.finish()
         assert decoded(b"gzip", out).count(text.query) >= page.count(LINK)

@@ -17,7 +17,7 @@ HALF = len(BODY) // 2
 
 
 def page(templates: Templates, length: int = 0) -> PageRewriter:
-    return PageRewriter(b"gzip", scan(), Texts(b"kmi=v"), templates, PAGE, length)
+    return PageRewriter(b"gzip", scan, Texts(b"kmi=v"), templates, PAGE, length)
 
 
 def test_a_body_that_is_announced_as_too_long_is_not_waited_for() -> None:
