@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp import HttpVersion11, StreamReader, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.typedefs import Handler, Middleware
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -18,6 +18,7 @@ from kmproxy import current
 from kmproxy.config.load import Source
 from kmproxy.current import CurrentVisitor
 from kmproxy.door import Door, rewritten
+from kmproxy.forms.submission import Submission
 from kmproxy.messages import Headers, Request, Response, first, without
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.passage import through
@@ -65,7 +66,23 @@ async def _pass(door: Door, request: web.Request, handler: Handler) -> web.Strea
     request._payload_writer = _Writer(door, arrival, visitor, request)
     if arrival.seen:
         vars(request)["_prepare_hook"] = _prepare_hook
+    if arrival.form is not None and arrival.form.is_read and request.body_exists:
+        _read_along(request.content, arrival.form)
     return await handler(request)
+
+
+def _read_along(content: StreamReader, form: Submission) -> None:
+    """Give the form what is read of ``content``, by whatever method; others may hold the object already."""
+
+    class Seen(StreamReader):
+        __slots__ = ()
+
+        def _read_nowait_chunk(self, n: int) -> bytes:
+            data = super()._read_nowait_chunk(n)
+            form.take(data)
+            return data
+
+    content.__class__ = Seen
 
 
 async def _prepare_hook(response: web.StreamResponse) -> None:
@@ -86,6 +103,7 @@ class _Writer(AbstractStreamWriter):
         self._arrival = arrival
         self._visitor = visitor
         self._inner = request._payload_writer
+        self._content = request.content
         self._chunks = request.version >= HttpVersion11
         self._compresses = False
         self._head: tuple[str, CIMultiDict[str]] | None = None
@@ -133,6 +151,8 @@ class _Writer(AbstractStreamWriter):
         if self._compresses:
             # What is written here is plain: it is compressed beneath.
             came = came._replace(headers=without(came.headers, {b"content-encoding"}))
+        if self._arrival.form is not None and self._content.at_eof():
+            self._arrival.form.end()
         steps = self._door.passage.depart(self._arrival, came, self._visitor.arrival)
         departure = await through(steps, self._door.courier.put)
         left = _multidict(departure.headers)

@@ -73,7 +73,7 @@ class KmproxyMiddleware:
             await self._app({**scope, "kmproxy.visitor": visitor}, receive, send)
             return
         response = _Response(self._door, arrival, visitor, send)
-        await self._app(_scope(scope, arrival, visitor), receive, response.send)
+        await self._app(_scope(scope, arrival, visitor), _read(receive, arrival), response.send)
         if response.rewriter is not None:
             self._door.later.do(response.rewriter.jobs)
 
@@ -144,6 +144,23 @@ def _scope(scope: Scope, arrival: Arrival, visitor: CurrentVisitor) -> Scope:
     if arrival.seen and scope.get("extensions"):  # The app may yet say who a nobody is.
         kept = {name: said for name, said in scope["extensions"].items() if name not in _PAST_US}
         seen["extensions"] = kept
+    return seen
+
+
+def _read(receive: Receive, arrival: Arrival) -> Receive:
+    """``receive``, with a tracked form's body seen as the app receives it."""
+    form = arrival.form
+    if form is None or not form.is_read:
+        return receive
+
+    async def seen() -> Message:
+        message = await receive()
+        if message["type"] == "http.request":
+            form.take(message.get("body", b""))
+            if not message.get("more_body", False):
+                form.end()
+        return message
+
     return seen
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from kmproxy import arriving, caching, departing, hearing
+from kmproxy import arriving, caching, departing, hearing, submitting
 from kmproxy.identity import cookies as cookie
 from kmproxy.identity.cookies import Cookies
 from kmproxy.identity.crawlers import is_crawler
@@ -45,7 +45,7 @@ class Engine:
             return None
         site = domain.site
         jar = cookie.read(values(request.headers, b"cookie"))
-        refusal = _refusal(site, request.headers, jar)
+        refusal = refused(site, request.headers, jar)
         seen = () if refusal else tuple([Seen(provider, provider.read(jar)) for provider in site.providers])
         arrival = Arrival(request, domain, request.headers, request.target, seen)
         navigation = is_navigation(request.method, request.headers)
@@ -55,6 +55,7 @@ class Engine:
             return arrival
         if navigation and site.mint and arrival.is_new_to_some and not is_prefetch(request.headers):
             arrival = arriving.mint(arrival, jar, self._randomness)
+        arrival = submitting.begin(arrival, refusal)
         return arrival._replace(headers=arriving.for_upstream(arrival))
 
     def _follow(self, arrival: Arrival, jar: Cookies, refusal: str | None) -> Arrival:
@@ -88,6 +89,10 @@ class Engine:
         heard = self.hear(arrival, words(response.headers))
         return heard, response._replace(headers=without(response.headers, HEADERS))
 
+    def submit(self, arrival: Arrival, said: Arrival, status: int) -> Arrival:
+        """``said``, the arrival after the app's words, with what its tracked form does by the answer."""
+        return submitting.finish(arrival, said, status, self._clock(), self._randomness)
+
     def depart(self, arrival: Arrival, response: Response) -> Departure:
         """What to do with the upstream's ``response`` to ``arrival``."""
         headers = departing.decorated_headers(arrival, response)
@@ -107,7 +112,7 @@ class Engine:
         return Departure(_with_cookies(caching.personal(headers, arrival.mark), cookies), rewriter)
 
 
-def _refusal(site: Site, headers: Headers, jar: Cookies) -> str | None:
+def refused(site: Site, headers: Headers, jar: Cookies) -> str | None:
     """Why this visitor is not to be followed, or None."""
     if is_crawler(first(headers, b"user-agent")):
         return "crawler"

@@ -48,10 +48,11 @@ class Passage:
     def depart(self, arrival: Arrival, response: Response, heard: Arrival | None = None) -> Steps[Departure]:
         """The engine's decision on ``response``; ``heard`` is the arrival after what the app said."""
         said, response = self._engine.heed(heard or arrival, response)
+        said = self._engine.submit(arrival, said, response.status)
         new = said.calls[len(arrival.calls) :]
         if new and not (yield new):
             self._observer.failed("outbox")
-            _log.error("a tracking call can't be stored; what the app said of its visitor is not heeded")
+            _log.error("a tracking call can't be stored; nothing that was said of the visitor is heeded")
             said = arrival
         departure = self._engine.depart(said, response)
         notes = said.notes[len(arrival.notes) :]

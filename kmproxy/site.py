@@ -11,7 +11,9 @@ from ada_url import URL
 from kmproxy import validators
 from kmproxy.config.model import Config
 from kmproxy.config.model import Domain as DomainConfig
+from kmproxy.config.model import Form as FormConfig
 from kmproxy.config.model import Site as SiteConfig
+from kmproxy.forms.form import Form, Forms
 from kmproxy.identity.consent import ConsentRule
 from kmproxy.identity.kissmetrics import KissmetricsProvider
 from kmproxy.identity.mixpanel import MixpanelProvider
@@ -68,6 +70,7 @@ class Site:
         said = (agreed.name, agreed.pattern) if agreed else ()
         self.consent = ConsentRule(config.consent.respect, *said)
         self.providers = tuple(_providers(config))
+        self.forms = Forms((form.method.upper(), form.path, self._form(form)) for form in config.form)
         self.fingerprint = validators.fingerprint(config, self.providers)
         self.domains = tuple(Domain(self, domain) for domain in config.domain)
         self._hosts = HostMap((domain.host, domain) for domain in self.domains)
@@ -77,6 +80,14 @@ class Site:
     def owns(self, parameter: str) -> bool:
         """Whether a query parameter carries an identity of this site."""
         return any(provider.owns(parameter, events=False) for provider in self.providers)
+
+    def _form(self, config: FormConfig) -> Form:
+        return Form(
+            config.event,
+            config.identify_from,
+            config.ignore,
+            lambda name: any(provider.owns(name, events=True) for provider in self.providers),
+        )
 
     def _leads(self, page_host: str, host: str) -> Skip | None:
         """Whether a link on ``page_host`` to ``host`` leaves the cookies behind but not the site."""

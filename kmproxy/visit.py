@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from kmproxy import validators
+from kmproxy.forms.submission import Submission
 from kmproxy.identity.provider import Provider
 from kmproxy.identity.visitor import Visitor
 from kmproxy.links.hosts import bare_host
@@ -22,7 +23,7 @@ class Note(NamedTuple):
     """Something that was decided, for counters and the curious: words only, never an identity."""
 
     what: str
-    """``arrival``, ``minted``, ``word``, ``rejected`` or ``left-alone``."""
+    """``arrival``, ``minted``, ``word``, ``form``, ``rejected`` or ``left-alone``."""
 
     provider: str
     """The vendor it concerns, or ``""``."""
@@ -61,6 +62,9 @@ class Arrival(NamedTuple):
     notes: tuple[Note, ...] = ()
     fresh: frozenset[str] = frozenset()
     """Providers whose visitor logged out just now: of the new one nobody has been told."""
+
+    form: Submission | None = None
+    """What the request's body goes through on its way to whoever reads it, where it is a tracked form."""
 
     @property
     def host(self) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from kmproxy.config.load import Source
 from kmproxy.current import CurrentVisitor
 from kmproxy.door import Door, rewritten
+from kmproxy.forms.reading import Input
 from kmproxy.later import do
 from kmproxy.messages import Headers, Request, Response, index
 from kmproxy.pages.codings import CodingError
@@ -21,6 +22,9 @@ from kmproxy.visit import Arrival, Departure
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_OF_CONTENT = ("CONTENT_TYPE", "CONTENT_LENGTH")
+"""Headers that have names of their own; some servers say them twice."""
 
 Status = tuple[str, list[tuple[str, str]]]
 Write = Callable[[bytes], object]
@@ -53,7 +57,10 @@ class KmproxyMiddleware:
         if arrival is None:
             return self._app({**environ, "kmproxy.visitor": visitor}, start_response)
         response = _Response(self._door, arrival, visitor, start_response)
-        body = self._app(_environ(environ, arrival, visitor), response.start)
+        seen = _environ(environ, arrival, visitor)
+        if arrival.form is not None and arrival.form.is_read:
+            seen["wsgi.input"] = Input(environ["wsgi.input"], arrival.form)
+        body = self._app(seen, response.start)
         return response.body(body)
 
 
@@ -134,7 +141,6 @@ class _Response:
     def _written(self, data: bytes) -> object:
         """The app's ``write``: what it gives leaves at once."""
         self.begin()
-        self.length = None
         out, error = rewritten(self.rewriter, data, is_last=False) if self.rewriter else (data, None)
         self.has_left |= bool(out)
         assert self._write is not None  # noqa: S101 - begin has set it
@@ -224,6 +230,9 @@ def _headers(environ: WSGIEnvironment) -> Iterator[tuple[bytes, bytes]]:
     for name, value in environ.items():
         if name.startswith("HTTP_"):
             yield name[5:].replace("_", "-").title().encode("latin-1"), value.encode("latin-1")
+    for name in _OF_CONTENT:
+        if environ.get(name) and f"HTTP_{name}" not in environ:
+            yield name.replace("_", "-").title().encode("latin-1"), environ[name].encode("latin-1")
 
 
 def _path(environ: WSGIEnvironment) -> str:
@@ -240,6 +249,8 @@ def _environ(environ: WSGIEnvironment, arrival: Arrival, visitor: CurrentVisitor
     seen = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
     for name, said in index(arrival.headers).items():
         key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+        if key[5:] in _OF_CONTENT and key not in environ:
+            continue
         seen[key] = (b"; " if key == "HTTP_COOKIE" else b",").join(said).decode("latin-1")
     seen["kmproxy.visitor"] = visitor
     if arrival.target != arrival.request.target:

@@ -34,6 +34,9 @@ class Metrics:
         self._waiting = gauge("outbox_waiting", "Tracking calls not delivered yet.")
         self._set_apart = gauge("outbox_set_apart", "Tracking calls refused for good and kept.")
         self._oldest = gauge("outbox_oldest_seconds", "Age of the oldest call not delivered yet.")
+        self._fullness = gauge(
+            "outbox_fullness", "Share of its room that the outbox has used; from 1 on it takes no more calls."
+        )
 
         # A counter is looked up by its labels' names and values; the ones asked for always are kept.
         self._response = cache(lambda site, hundreds: self._responses.labels(site, f"{hundreds}xx"))
@@ -68,4 +71,5 @@ class Metrics:
         self._waiting.set(stats.waiting)
         self._set_apart.set(stats.set_apart)
         self._oldest.set(stats.oldest_age)
+        self._fullness.set(stats.fullness)
         return generate_latest(self.registry)

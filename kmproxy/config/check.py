@@ -27,6 +27,7 @@ def findings(data: Table) -> Iterator[Finding]:
     for place, site in _sites(data):
         yield from _missing_provider(place, site)
         yield from _idle_cookie_domain(place, site)
+        yield from _forms_written_twice(place, site)
 
 
 def _addresses_used_twice(data: Table) -> Iterator[Finding]:
@@ -71,6 +72,15 @@ def _idle_cookie_domain(place: Place, site: Table) -> Iterator[Finding]:
     if known and not any(_reaches(scope, host) for host in hosts):
         advice = 'write the domain above its hosts, or "" for the default'
         yield (*place, "identity", "cookie_domain"), f'"{scope}" covers no host of this site; {advice}'
+
+
+def _forms_written_twice(place: Place, site: Table) -> Iterator[Finding]:
+    forms = [((*place, *below), form) for below, form in _tables(site, "form")]
+    written = ((where, form.get("method", "post"), form.get("path")) for where, form in forms)
+    targets = ((where, f"{method} {path}") for where, method, path in written if isinstance(path, str))
+    for where, target, first in _repeated(targets):
+        method, _, path = target.partition(" ")
+        yield (*where, "path"), f'{dotted(first)} is sent to "{path}" by {method} too; keep one'
 
 
 def _reaches(scope: str, host: str) -> bool:

@@ -37,9 +37,16 @@ def load(source: Source | None = None) -> Config:
         return source
     if isinstance(source, Mapping):
         return _checked(source, "config", dict.fromkeys(every_place(source), 0))
-    name, content = _found() if source is None else (os.fspath(source), _content(source))
+    return locate(source)[0]
+
+
+def locate(path: str | os.PathLike[str] | None = None) -> tuple[Config, str, dict[Place, int]]:
+    """``load`` of a file, with its name and the line on which each of its tables, keys and items stands."""
+    name, content = _found() if path is None else (os.fspath(path), _content(path))
     text = _decoded(name, content)
-    return _checked(_parsed(name, text), name, lines(text))
+    data = _parsed(name, text)
+    known = lines(text)
+    return _checked(data, name, known), name, known
 
 
 def _found() -> tuple[str, bytes]:

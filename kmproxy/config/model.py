@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat
 
 from kmproxy.config import values
+from kmproxy.forms.fields import IDENTIFYING
 
 
 class Table(BaseModel):
@@ -136,6 +137,30 @@ class Identity(Table):
     """As ``KM_COOKIE_DOMAIN``; ``""`` is the registrable domain of each host."""
 
 
+class Form(Table):
+    """``[[site.form]]``: a form whose submission is recorded, as the vendor's ``trackSubmit`` would.
+
+    Read as it passes, where it is sent as forms are by default (``application/x-www-form-urlencoded``,
+    UTF-8, 64 KB at most); behind a middleware only if the app reads it before it answers. What is named
+    like a password, a card's number or a token never leaves, nor a number that may be a card's.
+    """
+
+    path: Annotated[str, AfterValidator(values.form_path)]
+    """The path that the form is sent to, on any of the site's domains, as in its ``action``."""
+
+    method: Literal["post", "get"] = "post"
+    """As in the form. One sent by GET is recorded whenever its URL is come to from a page of the site."""
+
+    event: Annotated[str, AfterValidator(values.event)]
+    """The event that is recorded, with the fields as its properties, if the answer is no error."""
+
+    identify_from: tuple[Annotated[NonEmpty, AfterValidator(values.identifying_field)], ...] = IDENTIFYING
+    """The fields of which the first filled in names an anonymous visitor; ``*`` is any characters."""
+
+    ignore: tuple[NonEmpty, ...] = ()
+    """Fields that never leave, written alike; ``_`` and ``-`` don't matter in either."""
+
+
 class ConsentCookie(Table):
     """``cookie = { name = "consent", pattern = "analytics:yes" }``"""
 
@@ -175,6 +200,9 @@ class Site(Table):
     arrival: Arrival = Arrival()
     identity: Identity = Identity()
     consent: Consent = Consent()
+
+    form: tuple[Form, ...] = ()
+    """Forms whose submissions are events."""
 
 
 class Config(Table):

@@ -7,6 +7,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from ada_url import idna_to_ascii
 
+from kmproxy.forms import fields
+from kmproxy.identity.provider import MAX_LENGTH
 from kmproxy.identity.scope import is_address, is_public_suffix
 
 Flaws = tuple[tuple[re.Pattern[str], str], ...]
@@ -73,6 +75,15 @@ _REDIS_FLAWS: Flaws = (
         re.compile(r"rediss?://[^/]*/(?![0-9]*$)"),
         'a number follows the host, that of the database; write "redis://host:6379/0"',
     ),
+)
+
+
+_FORM_PATH_FLAWS: Flaws = (
+    (re.compile(r".*://"), 'a path has no scheme or host; write it as in "/subscribe"'),
+    (re.compile(r"(?!/)"), 'must start with a slash, as in "/subscribe"'),
+    (re.compile(r".*[?#]"), 'a path has no query or fragment; write it as in "/subscribe"'),
+    (re.compile(r"(?s:.)*\s"), "a path has no spaces; write %20"),
+    (re.compile(r".*\*"), "a path is written out, without *; write one [[site.form]] for each"),
 )
 
 
@@ -184,6 +195,28 @@ def outbox_url(value: str) -> str:
         return value
     _refuse(value, _REDIS_FLAWS)
     _refuse_authority(value.split("/")[2].rpartition("@")[2])
+    return value
+
+
+def form_path(value: str) -> str:
+    """The path of a URL."""
+    _refuse(value, _FORM_PATH_FLAWS)
+    return value
+
+
+def event(value: str) -> str:
+    """The name of an event."""
+    if not value.strip():
+        raise ValueError("must not be empty")
+    if len(value) > MAX_LENGTH:
+        raise ValueError(f"must be at most {MAX_LENGTH} characters, which is what the vendors take")
+    return value
+
+
+def identifying_field(value: str) -> str:
+    """The name of a form's field, with ``*`` for any characters."""
+    if fields.is_secret(fields.plain(value)):
+        raise ValueError("a field of such a name never leaves, so it identifies nobody; name another one")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Words: what an app says of its visitor, by response headers or inside the process.
+"""Words: what an app says of its visitor, by response headers or inside the process, or a form of it.
 
 ``X-KM-Identify: <id>``, ``X-KM-Alias: <id>``, ``X-KM-Clear-Identity: 1`` and ``X-KM-Record: <event>``
 each do what the vendors' JavaScript does at the call of that name.

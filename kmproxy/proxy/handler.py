@@ -10,6 +10,7 @@ from aiohttp import HttpVersion11
 
 from kmproxy.arriving import plain_answer
 from kmproxy.engine import Engine
+from kmproxy.forms.submission import Submission
 from kmproxy.later import Later
 from kmproxy.messages import Request, Response, first
 from kmproxy.observer import Observer
@@ -104,7 +105,7 @@ class ProxyHandler:
         headers = forwarded(arrival.headers, asked, peer, trusted=trusted)
         body = None
         if message.has_body:
-            body = _body(message)
+            body = _body(message, arrival.form)
             if not first(asked.headers, b"content-length"):
                 headers = (*headers, (b"Transfer-Encoding", b"chunked"))
         method = asked.method.encode("latin-1")
@@ -206,12 +207,16 @@ async def _soon(exchange: Exchange) -> bytes | None:
         return None
 
 
-async def _body(message: Incoming) -> AsyncIterator[bytes]:
+async def _body(message: Incoming, form: Submission | None) -> AsyncIterator[bytes]:
     """The request's body as it comes; a client that waits to be asked for it is asked now."""
     if first(message.headers, b"expect").lower() == b"100-continue":
         message.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     while data := await message.body.readany():
+        if form is not None:
+            form.take(data)
         yield data
+    if form is not None:
+        form.end()
 
 
 def _unserved(message: Incoming) -> int:

@@ -97,8 +97,8 @@ def serving(cwd: Path) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
         process.stdout.close()
 
 
-def get(address: str, path: str, host: str) -> tuple[int, bytes]:
-    request = urllib.request.Request(address + path, headers={"Host": host})
+def get(address: str, path: str, host: str, **headers: str) -> tuple[int, bytes]:
+    request = urllib.request.Request(address + path, headers={"Host": host, **headers})
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status, answer.read()
@@ -117,6 +117,7 @@ def test_serve_serves_every_domain_and_tells_where(tmp_path: Path, upstream: str
         status, text = get(admin, "/metrics", "x")
         assert status == 200
         assert b'kmproxy_responses_total{site="acme",status="2xx"} 1.0' in text
+        assert float(text.partition(b"\nkmproxy_outbox_fullness ")[2].split()[0]) > 0
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
 
@@ -183,6 +184,6 @@ def test_schema_is_json_that_knows_the_tables() -> None:
 
 def test_help_names_every_command_and_version_is_told() -> None:
     text = run("--help").stdout
-    for command in ("serve", "check", "schema", "demo"):
+    for command in ("serve", "check", "explain", "outbox", "schema", "demo"):
         assert command in text
     assert run("--version").stdout == f"kmproxy {__version__}\n"

@@ -38,6 +38,7 @@ ARRIVALS = [
         FROM_BLOG,
         shows=(b"302", b"_n=Signed%20up", b"plan=pro", b"/a?"),
     ),
+    Case("arrival-at-escapes", b"/a%2Fb/%7e%zz?kmi=bob", shows=(b"location: /a%2Fb/%7e%zz\n",)),
     Case("arrival-off-the-host", b"//a?kmi=bob", "", shows=(b"location: /.//a",)),
     Case("arrival-by-head", b"/?kmi=bob", ANONYMOUS, FROM_BLOG, method="HEAD", hides=(b"/a?",)),
     Case(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -16,6 +18,8 @@ from doors_kit import ANN, DECORATED, LINK, NOT_MINTING, PAGE, Case, gzipped
 from doors_wire import parsed
 
 import kmproxy
+
+pytest_plugins = ("doors_fixtures",)
 
 
 async def test_a_response_is_decorated_and_has_the_length_it_has(kept: Kept) -> None:
@@ -80,6 +84,28 @@ async def test_a_file_is_decorated_where_it_is_a_page(
     assert page == PAGE.replace(b"#end", b"&amp;kmi=ann#end") if is_page else page == PAGE
 
 
+@pytest.mark.parametrize(("name", "is_sent"), [("page.html", False), ("picture.png", True)])
+async def test_the_kernel_sends_what_is_no_page(
+    name: str, is_sent: bool, kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).write_bytes(PAGE)
+    loop, sent = asyncio.get_running_loop(), list[object]()
+    sendfile = loop.sendfile
+
+    async def watched(*given: Any) -> int:
+        sent.append(given)
+        return await sendfile(*given)
+
+    monkeypatch.setattr(loop, "sendfile", watched)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(tmp_path / name)
+
+    async with serving(handler) as client:
+        assert (DECORATED in await client.body()) != is_sent
+    assert len(sent) == is_sent
+
+
 async def test_a_file_to_a_crawler_leaves_as_it_is(kept: Kept, tmp_path: Path) -> None:
     (tmp_path / "page.html").write_bytes(PAGE)
 
@@ -91,12 +117,17 @@ async def test_a_file_to_a_crawler_leaves_as_it_is(kept: Kept, tmp_path: Path) -
     assert (status, headers[b"content-length"], body) == (200, b"%d" % len(PAGE), PAGE)
 
 
-@pytest.mark.parametrize("kind", ["whole", "streamed", "text"])
+@pytest.mark.parametrize("kind", ["whole", "streamed", "at-once", "payload", "text"])
 async def test_what_aiohttp_compresses_is_decorated_and_compressed(kind: str, kept: Kept) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         if kind == "streamed":
             return await stream(request, PAGE[:50], PAGE[50:], compress=True)
-        response = html() if kind == "whole" else web.Response(body=PAGE, content_type="text/plain")
+        if kind == "at-once":
+            begun = await stream(request, compress=True)
+            await begun.write_eof(PAGE)
+            return begun
+        body = io.BytesIO(PAGE) if kind == "payload" else PAGE
+        response = web.Response(body=body, content_type="text/plain" if kind == "text" else "text/html")
         response.enable_compression(web.ContentCoding.gzip)
         return response
 

@@ -15,6 +15,8 @@ from doors_wire import parsed, speak
 import kmproxy
 from kmproxy.aiohttp import middleware
 
+pytest_plugins = ("doors_fixtures",)
+
 
 async def test_a_redirect_that_is_raised_is_decorated_and_keeps_its_cookies(kept: Kept) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:

@@ -14,6 +14,8 @@ from doors_kit import DECORATED, LINK, NOT_MINTING, PAGE, Case
 
 from kmproxy.asgi import KmproxyMiddleware, Message, Receive, Scope, Send
 
+pytest_plugins = ("doors_fixtures",)
+
 PAST_US: dict[str, Any] = {f"http.response.{name}": {} for name in ("pathsend", "zerocopysend", "push")}
 
 

@@ -15,6 +15,8 @@ from doors_kit import DECORATED, HTML, LINK, PAGE, Case
 import kmproxy
 from kmproxy.asgi import KmproxyMiddleware, Message, Receive, Scope, Send
 
+pytest_plugins = ("doors_fixtures",)
+
 
 async def test_the_app_sees_its_client_leave(kept: Kept) -> None:
     seen: list[Message] = []
@@ -159,3 +161,11 @@ async def test_a_head_leaves_as_soon_as_it_is_decided(
 ) -> None:
     sent = await run(saying(*messages), scope_of(case))
     assert [message["type"].rpartition(".")[2] for message in sent] == kinds
+
+
+async def test_a_whole_page_leaves_with_its_length_and_a_streamed_one_without(kept: Kept) -> None:
+    whole = await run(saying(*messages_of(Case("page"))))
+    assert dict(whole[0]["headers"])[b"content-length"] == b"%d" % len(bodies(whole))
+    streamed = await run(saying(*messages_of(Case("streamed", pieces=(PAGE, LINK)))))
+    assert b"content-length" not in dict(streamed[0]["headers"])
+    assert len(streamed) == 4

@@ -11,6 +11,8 @@ from doors_kit import ANN, ANONYMOUS, BLOG, LINK, MIXPANEL, MP_ANONYMOUS, NOT_MI
 
 import kmproxy
 
+pytest_plugins = ("doors_fixtures",)
+
 every_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
 NEXT = f"https://{BLOG}/next"
 

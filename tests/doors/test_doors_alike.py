@@ -21,6 +21,8 @@ from kmproxy.outbox import SqliteOutbox
 from kmproxy.pages.chunks import Chunk, PageScan
 from kmproxy.pages.templates import Key, Template, Templates
 
+pytest_plugins = ("doors_fixtures",)
+
 
 class Door(Protocol):
     async def ask(self, case: Case) -> Exchange: ...

@@ -14,12 +14,14 @@ import pytest
 from doors_engine import Kept, config
 from doors_inside import Client, environ_of
 from doors_kit import DECORATED, FIREFOX, LINK, PAGE
+from doors_wsgi import CASE, HTML, TEXT, answering, ask
 
 from kmproxy.wsgi import KmproxyMiddleware
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-from doors_wsgi import CASE, HTML, TEXT, answering, ask
+
+pytest_plugins = ("doors_fixtures",)
 
 
 class Body:

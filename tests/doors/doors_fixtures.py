@@ -1,4 +1,4 @@
-"""An engine that stands still and an outbox in memory, for every door of the folder."""
+"""The fixture of the doors' tests; a plugin, so that test modules may import the kits themselves."""
 
 from __future__ import annotations
 

@@ -1,42 +1,28 @@
-"""The command line: ``kmproxy serve``, ``check``, ``schema``, ``demo``."""
+"""``kmproxy serve``, ``check``, ``schema``, ``demo``, and where the other commands are."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import uvloop
-from rich.console import Console
 
-from kmproxy import __version__
-from kmproxy.config import Config, load
+from kmproxy.cli import outbox
+from kmproxy.cli.common import ConfigFile, configured, out, run
+from kmproxy.cli.explain import explain
+from kmproxy.config import Config
 from kmproxy.config import schema as config_schema
-from kmproxy.errors import ConfigError, KmproxyError
+from kmproxy.version import __version__
 
 app = typer.Typer(
     help="kmproxy keeps one visitor one person across several domains.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # else help texts are broken where the source is
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-_out = Console(highlight=False, soft_wrap=True)
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="FILE",
-        help="The configuration. Default: ./kmproxy.toml, then /etc/kmproxy/kmproxy.toml.",
-    ),
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -46,7 +32,7 @@ def main(
 ) -> None:
     """kmproxy keeps one visitor one person across several domains."""
     if version:
-        _out.print(f"kmproxy {__version__}")
+        out.print(f"kmproxy {__version__}")
         raise typer.Exit
 
 
@@ -54,7 +40,7 @@ def main(
 def serve(config: ConfigFile = None) -> None:
     """Run the reverse proxy in front of the configured domains."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    _run(_serve(_load(config)))
+    run(_serve(configured(config)))
 
 
 @app.command()
@@ -62,13 +48,17 @@ def check(config: ConfigFile = None) -> None:
     """Check the configuration: every problem with its line, the cookie scopes, each upstream."""
     from kmproxy.report import report
 
-    _run(report(_load(config), _out))
+    run(report(configured(config), out))
+
+
+app.command()(explain)
+app.add_typer(outbox.app, name="outbox")
 
 
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration file, for editors."""
-    _out.print(json.dumps(config_schema(), indent=2), markup=False)
+    out.print(json.dumps(config_schema(), indent=2), markup=False)
 
 
 @app.command()
@@ -81,29 +71,10 @@ def demo(
     from kmproxy.demo.run import check_demo, run_demo
 
     if walk:
-        if not asyncio.run(check_demo(_out)):
+        if not asyncio.run(check_demo(out)):
             raise typer.Exit(1)
         return
-    _run(run_demo(_out))
-
-
-def _load(path: Path | None) -> Config:
-    try:
-        return load(path)
-    except ConfigError as error:
-        _err.print(str(error), markup=False)
-        count = len(error.problems)
-        _err.print(f"{count} problem{'s' * (count != 1)}; nothing was started.")
-        raise typer.Exit(2) from None
-
-
-def _run(job: Coroutine[Any, Any, None]) -> None:
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(job)
-    except KmproxyError as error:
-        _err.print(str(error), markup=False)
-        raise typer.Exit(1) from None
+    run(run_demo(out))
 
 
 async def _serve(config: Config) -> None:
@@ -114,9 +85,9 @@ async def _serve(config: Config) -> None:
         async with ProxyServer(config) as server:
             for site in config.site:
                 hosts = ", ".join(domain.host for domain in site.domain)
-                _out.print(f"site {site.name}: {hosts}", markup=False)
-            _out.print(f"listening on {', '.join(server.addresses)}", markup=False)
+                out.print(f"site {site.name}: {hosts}", markup=False)
+            out.print(f"listening on {', '.join(server.addresses)}", markup=False)
             if server.admin_address:
-                _out.print(f"health and metrics on {server.admin_address}", markup=False)
+                out.print(f"health and metrics on {server.admin_address}", markup=False)
             await stop.wait()
-            _out.print("stopping: requests in flight may end, tracking calls stay in the outbox")
+            out.print("stopping: requests in flight may end, tracking calls stay in the outbox")

@@ -1,0 +1,131 @@
+"""An explanation in words, line by line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from kmproxy.explain.facts import (
+    Call,
+    Cookie,
+    Decision,
+    Explanation,
+    Identities,
+    Known,
+    Link,
+    Page,
+    Reference,
+)
+
+
+def lines(told: Explanation) -> Iterator[str]:
+    """For people."""
+    yield f"{told.method} {told.url}"
+    yield f"  site {told.site.value}, domain {told.domain.value}"
+    yield from _config(told.domain, 4)
+    yield from _upstreams(told)
+    yield from _section("visitor", (line for known in told.visitor for line in _known(known)))
+    yield from _section("decided", (line for decision in told.decisions for line in _decision(decision)))
+    yield from _section("done", _done(told))
+    for page in told.pages:
+        yield from _section(f"page {page.url} (from {page.source})", _page(page))
+
+
+def _section(title: str, content: Iterable[str]) -> Iterator[str]:
+    yield ""
+    yield title
+    for line in content:
+        yield f"  {line}"
+
+
+def _config(config: Reference | None, indent: int = 2) -> Iterator[str]:
+    if config is not None:
+        yield f"{' ' * indent}[{config}]"
+
+
+def _upstreams(told: Explanation) -> Iterator[str]:
+    if told.upstreams:
+        yield f"  upstream {', '.join(told.upstreams)}"
+    else:
+        yield "  no upstream: linked to, not served here by `kmproxy serve`"
+
+
+def _known(known: Known) -> Iterator[str]:
+    before, after = _who(known.before), _who(known.after)
+    yield f"{known.provider}: {before}" + (f" -> {after}" if after != before else "")
+    reach = f"{known.scope} and all below it"
+    scope = reach if known.scope else "this host alone (browsers refuse its parent)"
+    yield f"  cookie on {scope}"
+    yield from _config(known.config)
+
+
+def _who(visitor: Identities) -> str:
+    said = {"named": visitor.named, "anonymous": visitor.anonymous}
+    return ", ".join(f"{kind} {identity}" for kind, identity in said.items() if identity) or "nobody"
+
+
+def _decision(decision: Decision) -> Iterator[str]:
+    about = " ".join(filter(None, (decision.provider, decision.what)))
+    yield f"{about}: {decision.why}: {decision.words}"
+    yield from _config(decision.config)
+
+
+def _done(told: Explanation) -> Iterator[str]:
+    for cookie in told.cookies:
+        yield _cookie(cookie)
+    for call in told.calls:
+        yield from _call(call)
+    if told.answer is not None:
+        to = f" to {told.answer.location}" if told.answer.location else ""
+        yield f"answered with {told.answer.status}{to}"
+        yield from _config(told.answer.config)
+    else:
+        yield f"passed on as {told.method} {told.target}"
+
+
+def _cookie(cookie: Cookie) -> str:
+    scope = cookie.scope or "this host alone"
+    if cookie.max_age == 0:
+        return f"cookie {cookie.name} deleted on {scope}"
+    when = ", with a page only" if cookie.only_with_page else ""
+    return f"cookie {cookie.name}={cookie.value} on {scope}, for {cookie.max_age // 86400} days{when}"
+
+
+def _call(call: Call) -> Iterator[str]:
+    yield f"tracking call to {call.provider} for {call.person}: {call.method} {call.endpoint}"
+    for name, value in call.says.items():
+        yield f"  {name} = {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+
+
+def _page(page: Page) -> Iterator[str]:
+    for decision in page.decisions:
+        yield from _decision(decision)
+    if page.left_alone is not None:
+        yield f"the page leaves as it came: {page.left_alone.why}: {page.left_alone.words}"
+        yield from _config(page.left_alone.config)
+    decorated = [link for link in page.links if link.becomes is not None]
+    if decorated:
+        yield f"decorated with {page.parameters}: {len(decorated)}"
+    for link in decorated:
+        yield f"  {_where(link)}{link.url}"
+        yield f"    -> {link.becomes}" + (f" ({link.words})" if link.words else "")
+    yield from _left_alone([link for link in page.links if link.becomes is None])
+    if not page.links and page.left_alone is None:
+        yield "there is no link in it"
+
+
+def _left_alone(links: list[Link]) -> Iterator[str]:
+    def reason(link: Link) -> tuple[str, str, str]:
+        return link.why, link.words, str(link.config or "")
+
+    for (why, words, _), alike in groupby(sorted(links, key=reason), reason):
+        same = list(alike)
+        yield f"left alone: {len(same)}: {why}: {words}"
+        yield from _config(same[0].config)
+        for link in sorted(same, key=lambda one: one.line):
+            yield f"  {_where(link)}{link.url}"
+
+
+def _where(link: Link) -> str:
+    return f"line {link.line}, <{link.element}>: " if link.line else f"{link.element}: "

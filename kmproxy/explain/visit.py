@@ -1,0 +1,149 @@
+"""What the engine does with a request, told with its reasons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from kmproxy import arriving
+from kmproxy.engine import Engine, refused
+from kmproxy.explain import reasons
+from kmproxy.explain.facts import Answer, Call, Cookie, Decision, Identities, Known
+from kmproxy.explain.settings import Settings
+from kmproxy.identity import cookies as cookie
+from kmproxy.identity.navigation import evidence, is_navigation, is_prefetch
+from kmproxy.identity.visitor import Evidence, Visitor
+from kmproxy.messages import first, values, without
+from kmproxy.tracking import TrackingCall
+from kmproxy.visit import Arrival, Note
+
+_EVIDENCE = {
+    Evidence.YES: "the click came from another domain of the site: the Referer names it",
+    Evidence.DOUBT: "where the click came from is in doubt: there is no Referer",
+    Evidence.NO: "the Referer names no other domain of the site that the click could have come from",
+}
+_TYPED = "the URL was typed, pasted or opened by another program (for a click, say --from PAGE)"
+
+
+def visitors(settings: Settings, arrival: Arrival) -> tuple[Known, ...]:
+    """The visitor as each provider reads them from the cookies, and after the arrival."""
+    site, host = arrival.domain.site, arrival.host
+    jar = cookie.read(values(arrival.request.headers, b"cookie"))
+    after = {provider.name: visitor for provider, visitor in arrival.seen}
+    return tuple(
+        Known(
+            provider.name,
+            _identities(provider.read(jar)),
+            _identities(after.get(provider.name, provider.read(jar))),
+            provider.scope(host),
+            settings.of_scope(site, provider),
+        )
+        for provider in site.providers
+    )
+
+
+def _identities(visitor: Visitor) -> Identities:
+    return Identities(visitor.anonymous, visitor.named)
+
+
+def decisions(settings: Settings, arrival: Arrival) -> Iterator[Decision]:
+    """What was decided, in the engine's own words and in plain ones."""
+    site, request = arrival.domain.site, arrival.request
+    refusal = refused(site, request.headers, cookie.read(values(request.headers, b"cookie")))
+    if refusal:
+        yield Decision("refused", "", refusal, reasons.REFUSALS[refusal], settings.of_refusal(site, refusal))
+    yield from _kind(settings, arrival)
+    if not refusal and any(note.what == "arrival" for note in arrival.notes):
+        yield _evidence(arrival)
+    for note in arrival.notes:
+        if note.why != refusal:
+            yield decision(settings, arrival, note)
+    if not refusal and arrival.is_new_to_some and not site.mint:
+        words = "a first-time visitor gets no anonymous ID from kmproxy"
+        yield Decision("not-minted", "", "first-visit", words, settings.of_site(site, "identity", "mint"))
+
+
+def _kind(settings: Settings, arrival: Arrival) -> Iterator[Decision]:
+    """What kind of request it is, where that matters."""
+    site, request = arrival.domain.site, arrival.request
+    if not is_navigation(request.method, request.headers):
+        words = "no page asked for by itself: nobody is identified, and nobody new gets an ID"
+        yield Decision("request", "", "no-navigation", words)
+    elif is_prefetch(request.headers) and not any(note.why == "prefetch" for note in arrival.notes):
+        yield Decision("request", "", "prefetch", reasons.REFUSALS["prefetch"])
+    elif arrival.answer is None and arriving.read_parameters(arrival._replace(target=request.target)):
+        mode = settings.of_site(site, "arrival", "url")
+        yield Decision("url", "", str(mode.value), reasons.URLS[str(mode.value)], mode)
+
+
+def _evidence(arrival: Arrival) -> Decision:
+    site, host = arrival.domain.site, arrival.host
+    headers = arrival.request.headers
+    found = evidence(headers, lambda other: site.leads(host, other) is None)
+    typed = found is Evidence.NO and not first(headers, b"referer")
+    return Decision("evidence", "", found.value, _TYPED if typed else _EVIDENCE[found])
+
+
+def decision(settings: Settings, arrival: Arrival, note: Note) -> Decision:
+    """A note of the engine's, with the configuration that had it decide so."""
+    site = arrival.domain.site
+    if note.what == "rejected":
+        config = settings.of_refusal(site, note.why)
+        return Decision(note.what, note.provider, note.why, reasons.rejected(note.why), config)
+    words = reasons.LEFT_ALONE if note.what == "left-alone" else reasons.RULES
+    keys = {"arrival": ("arrival", "policy"), "minted": ("identity", "mint")}.get(note.what)
+    config = settings.of_site(site, *keys) if keys else None
+    return Decision(note.what, note.provider, note.why, words.get(note.why, note.why), config)
+
+
+def cookies(arrival: Arrival) -> tuple[Cookie, ...]:
+    """The cookies that would be set."""
+    always, minted = arrival.cookies, arrival.minted
+    return (*map(_cookie, always), *(_cookie(value, only_with_page=True) for value in minted))
+
+
+def _cookie(header: bytes, *, only_with_page: bool = False) -> Cookie:
+    pair, *rest = header.decode("latin-1").split("; ")
+    said = dict(attribute.partition("=")[::2] for attribute in rest)
+    name, _, value = pair.partition("=")
+    return Cookie(name, unquote(value), said.get("Domain", ""), int(said["Max-Age"]), only_with_page)
+
+
+def calls(arrival: Arrival) -> tuple[Call, ...]:
+    """The tracking calls that would be queued, made readable."""
+    return tuple(map(_call, arrival.calls))
+
+
+def _call(call: TrackingCall) -> Call:
+    parts = urlsplit(call.url)
+    endpoint = parts._replace(query="").geturl()
+    says: dict[str, Any] = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if call.body:
+        says["body"] = json.loads(call.body)
+    return Call(call.provider, call.person, call.method, endpoint, says)
+
+
+def answer(settings: Settings, arrival: Arrival) -> Answer | None:
+    """What kmproxy would answer by itself."""
+    if arrival.answer is None:
+        return None
+    location = first(arrival.answer.headers, b"location").decode("latin-1")
+    return Answer(arrival.answer.status, location, settings.of_site(arrival.domain.site, "arrival", "url"))
+
+
+def landed(engine: Engine, arrival: Arrival) -> Arrival | None:
+    """The arrival once the browser has followed the redirect; None where there is no page to come."""
+    if arrival.answer is None:
+        return arrival
+    location = first(arrival.answer.headers, b"location")
+    if not location:
+        return None
+    request = arrival.request
+    jar = cookie.updated(cookie.read(values(request.headers, b"cookie")), arrival.cookies)
+    pairs = b"; ".join(b"%b=%b" % (name.encode("latin-1"), value) for name, value in jar.items())
+    headers = without(request.headers, {b"cookie"})
+    if pairs:
+        headers = (*headers, (b"Cookie", pairs))
+    return engine.arrive(request._replace(target=location, headers=headers))
