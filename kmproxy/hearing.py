@@ -23,13 +23,8 @@ def hear(arrival: Arrival, words: Iterable[Word], now: float, randomness: Random
     """``arrival`` with what the words, in their order, make of the visitor: cookies to set, calls to make."""
     for word in words:
         for provider, _ in arrival.seen:
-            arrival = tell(arrival, provider, word, now, randomness)
+            arrival = _Hearing(arrival, provider, now, randomness).heard(word)
     return arrival
-
-
-def tell(arrival: Arrival, provider: Provider, word: Word, now: float, randomness: Randomness) -> Arrival:
-    """``hear`` of one word, for one vendor."""
-    return _Hearing(arrival, provider, now, randomness).heard(word)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,14 @@ from __future__ import annotations
 from kmproxy.forms.form import Filled, Form
 from kmproxy.forms.origin import is_cross_site, is_from_page
 from kmproxy.forms.submission import Submission, opened
-from kmproxy.hearing import tell
+from kmproxy.hearing import hear
 from kmproxy.identity.navigation import is_navigation, is_prefetch
 from kmproxy.identity.provider import Randomness
-from kmproxy.identity.visitor import Visitor
 from kmproxy.identity.word import Word
 from kmproxy.links.decorate import Skip
-from kmproxy.visit import Arrival, Note
+from kmproxy.visit import Arrival, Note, Seen
 
-# The browser asks once more, elsewhere: that request tells.
+# The address is another, and the browser asks once more there: that request tells.
 _SENT_ON = frozenset({301, 307, 308})
 
 
@@ -50,18 +49,15 @@ def finish(before: Arrival, said: Arrival, status: int, now: float, randomness: 
     filled = _unanswered(status) or said.form.filled()
     if isinstance(filled, str):
         return _noted(said, "form", filled)
-    for (provider, was), (_, now_is) in zip(before.seen, said.seen, strict=True):
-        for word in _words(said.form.form, filled, was, now_is):
-            said = tell(said, provider, word, now, randomness)
+    said = hear(said, _words(said.form.form, filled, (*before.seen, *said.seen)), now, randomness)
     notes = [Note("rejected", "", reason) for reason in filled.rejected]
     return _noted(said._replace(notes=(*said.notes, *notes)), "form", "recorded")
 
 
-def _words(form: Form, filled: Filled, was: Visitor, now_is: Visitor) -> list[Word]:
-    """Identify, then record: a visitor who has a name keeps it, and so does one whom the app logged out."""
+def _words(form: Form, filled: Filled, seen: tuple[Seen, ...]) -> list[Word]:
+    """Identify, then record. Whoever has a name, by any vendor, is not named anew, nor who just logged out."""
     record = Word("record", form.event, filled.properties)
-    is_as_sent = not was.identity or was == now_is
-    if filled.identity is None or now_is.named or not is_as_sent:
+    if filled.identity is None or any(visitor.named for _, visitor in seen):
         return [record]
     return [Word("identify", filled.identity), record]
 

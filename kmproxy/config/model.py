@@ -155,10 +155,13 @@ class Form(Table):
     """The event that is recorded, with the fields as its properties, if the answer is no error."""
 
     identify_from: tuple[Annotated[NonEmpty, AfterValidator(values.identifying_field)], ...] = IDENTIFYING
-    """The fields of which the first filled in names an anonymous visitor; ``*`` is any characters."""
+    """The fields of which the first filled in names an anonymous visitor; ``*`` is any characters.
+
+    Of a field that is called after an e-mail only an address does.
+    """
 
     ignore: tuple[NonEmpty, ...] = ()
-    """Fields that never leave, written alike; ``_`` and ``-`` don't matter in either."""
+    """Fields that never leave, written alike; case, ``_``, ``-`` and brackets don't matter in either."""
 
 
 class ConsentCookie(Table):

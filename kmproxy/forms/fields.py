@@ -1,7 +1,8 @@
 """The fields of a form: what they are called, which tell who fills it in, and which never leave.
 
 Sources: the vendor's page "Form Fields We Do Not Track", and its library where that page is silent. The
-library sees the types of fields, a request tells only their names: so more names are secret here.
+library sees the types of fields, a request tells only their names: so more names are secret here, and
+not every value identifies.
 """
 
 from __future__ import annotations
@@ -26,14 +27,18 @@ _PASSWORD = re.compile(_PASSWORDS)
 _NOT_PLAIN = re.compile(r"[\W_]+")
 _IN_BRACKETS = re.compile(r"(^.+?)\[(.+?)\]")
 
-# What buttons and boxes say, whose name may hold "login" or "email": crowds would share it.
-_LABELS = frozenset(
+# What buttons and boxes say, whose name may hold "login" or "email", and what stands for nobody: crowds
+# would share it, and an alias can't be undone.
+_CROWDS = frozenset(
     {"userid", "login", "logon", "username", "email", "signin", "signup", "register", "submit", "send"}
     | {"ok", "go", "next", "continue", "subscribe", "join", "enter", "on", "off", "yes", "no", "y", "n"}
-    | {"true", "false", "0", "1"}
+    | {"true", "false", "0", "1", "null", "nil", "undefined", "none", "unknown", "anonymous", "guest", "new"}
 )
 
-_DIGITS = re.compile(r"\d+(?:[ .-]\d+)*")
+# Asks for an address and nothing else: not "loginemail", nor "emailorusername".
+_ADDRESS = re.compile(r"(?!.*(?:userid|login|username)).*email")
+
+_DIGITS = re.compile(r"\d+(?:[\s._/-]{1,3}\d+)*")
 _CARD = range(13, 20)
 """Digits of a card number (ISO/IEC 7812-1; 13 in old ones)."""
 
@@ -58,10 +63,15 @@ def is_password(name: str) -> bool:
     return _PASSWORD.search(name) is not None
 
 
-def is_label(name: str, value: str) -> bool:
-    """Whether ``value`` is what the field says itself, and nobody's ID."""
+def is_somebody(name: str, value: str) -> bool:
+    """Whether ``value`` can be the ID of whoever fills in the field of this plain name.
+
+    Of a field that is called after an e-mail only an address is: ``email_format=html`` is nobody.
+    """
     said = plain(value)
-    return not said or said in _LABELS or said == name
+    if not said or said in _CROWDS or said == name:
+        return False
+    return "@" in value or not _ADDRESS.match(name)
 
 
 def matcher(names: Iterable[str]) -> re.Pattern[str]:
@@ -77,7 +87,7 @@ def holds_card_number(value: str) -> bool:
 
 def _is_card(run: str) -> bool:
     """Whether any neighbouring groups of digits make a card number."""
-    groups = re.split("[ .-]", run)
+    groups = re.findall(r"\d+", run)
     ends = [0]
     for group in groups:
         ends.append(ends[-1] + len(group))

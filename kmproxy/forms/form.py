@@ -1,7 +1,7 @@
 """A tracked form as it is configured, and what one that was filled in says.
 
-``application/x-www-form-urlencoded`` is read as WHATWG URL §5.1 has it, but that what is not UTF-8 is
-dropped instead of guessed.
+``application/x-www-form-urlencoded`` is read as WHATWG URL §5.1 has it, but for what is not UTF-8: that
+is dropped, not guessed.
 """
 
 from __future__ import annotations
@@ -55,16 +55,12 @@ class Form:
         """What ``body``, a whole one, says."""
         rejected: list[str] = []
         kept = self._harmless(list(self._read(body, rejected)), rejected)
+        return Filled(self._identity(kept), _properties(kept, rejected), tuple(rejected))
+
+    def _identity(self, kept: list[_Field]) -> str | None:
         identifying = fields.matcher(self.identify_from)
-        identity = next(
-            (
-                value
-                for _, plain, value in kept
-                if identifying.fullmatch(plain) and not fields.is_label(plain, value)
-            ),
-            None,
-        )
-        return Filled(identity, _properties(kept, rejected), tuple(rejected))
+        named = (field for field in kept if identifying.fullmatch(field.plain))
+        return next((value.strip() for _, name, value in named if fields.is_somebody(name, value)), None)
 
     def _read(self, body: bytes, rejected: list[str]) -> Iterator[_Field]:
         """The fields that say something, in the form's order."""

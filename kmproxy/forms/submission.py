@@ -13,7 +13,6 @@ MAX_BODY = 64 * 1024
 _URLENCODED = b"application/x-www-form-urlencoded"
 _UTF_8 = (b"utf-8", b"utf8")
 _CHARSET = re.compile(rb";\s*charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
-_SAID_CHARSET = re.compile(rb"(?:^|&)_charset_=([^&]*)")
 
 
 class Submission:
@@ -55,9 +54,6 @@ class Submission:
             return self.left_alone
         if not self._is_whole:
             return "not-whole"
-        said = _SAID_CHARSET.search(self._body)
-        if said and said[1].lower() not in _UTF_8:
-            return "charset"
         return self.form.filled(bytes(self._body))
 
 

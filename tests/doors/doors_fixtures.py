@@ -1,4 +1,4 @@
-"""The fixture of the doors' tests; a plugin, so that test modules may import the kits themselves."""
+"""The fixture of the doors' tests: a plugin of each module, for mypy knows only one ``conftest``."""
 
 from __future__ import annotations
 

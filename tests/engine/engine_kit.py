@@ -57,6 +57,7 @@ def site(**tables: Any) -> dict[str, Any]:
 RIVAL = {"name": "rival", "kissmetrics": {"api_key": "f" * 40}, "domain": [{"host": OTHER_SITE}]}
 BOTH: dict[str, Any] = {"mixpanel": {"token": TOKEN}}
 ONLY_MIXPANEL: dict[str, Any] = {"mixpanel": {"token": TOKEN}, "kissmetrics": None}
+FORM = {"path": "/subscribe", "event": "Subscribed"}
 NOT_MINTING: dict[str, Any] = {"identity": {"mint": False}}
 
 
@@ -142,6 +143,26 @@ def browser(cookie: str, set_cookies: Iterable[bytes]) -> dict[str, str]:
         if b"; Max-Age=0;" in line:
             del held[name]
     return held
+
+
+def send(body: str, *extra: tuple[bytes, bytes], target: str = "/subscribe", **more: Any) -> Request:
+    """What a browser sends for a form of the page's own host."""
+    length = (b"Content-Length", b"%d" % len(body.encode()))
+    kind = (b"Content-Type", b"application/x-www-form-urlencoded")
+    return ask(target, kind, length, *extra, **{"method": "POST", **more})
+
+
+def submit(
+    arrival: Arrival, body: str, *headers: tuple[bytes, bytes], status: int = 200
+) -> tuple[Arrival, Departure]:
+    """``respond`` to a form whose ``body`` came through whole, if it was to be read."""
+    if arrival.form is not None:
+        arrival.form.take(body.encode())
+        arrival.form.end()
+    response = Response(status, b"Reason", headers)
+    said, response = engine().heed(arrival, response)
+    said = engine().submit(arrival, said, status)
+    return said, engine().depart(said, response)
 
 
 def respond(arrival: Arrival, *headers: tuple[bytes, bytes], status: int = 200) -> tuple[Arrival, Departure]:

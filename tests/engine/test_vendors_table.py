@@ -1,7 +1,6 @@
 """KISSmetrics' own table, one row one case: what each trigger makes of each kind of visitor.
 
 Source: "How KISSmetrics Handles Identities", and the vendor's library where that page is silent.
-Tracked forms are not among the triggers.
 """
 
 from __future__ import annotations
@@ -11,7 +10,22 @@ from typing import get_args
 from urllib.parse import quote
 
 import pytest
-from engine_kit import FROM_BLOG, HTML, KEY, MINTED, A, K, arrive, ask, browser, km, respond
+from engine_kit import (
+    FORM,
+    FROM_BLOG,
+    HTML,
+    KEY,
+    MINTED,
+    A,
+    K,
+    arrive,
+    ask,
+    browser,
+    km,
+    respond,
+    send,
+    submit,
+)
 
 from kmproxy.identity.visitor import Policy
 from kmproxy.messages import first, values
@@ -32,8 +46,8 @@ def a(other: str, person: str) -> list[str]:
     return [f"/a?_n={quote(other, safe='')}&_p={quote(person, safe='')}"]
 
 
-def e(event: str, person: str) -> list[str]:
-    return [f"/e?_p={quote(person, safe='')}&_n={event}"]
+def e(event: str, person: str, properties: str = "") -> list[str]:
+    return [f"/e?{properties}_p={quote(person, safe='')}&_n={event}"]
 
 
 def told(arrival: Arrival) -> list[str]:
@@ -109,6 +123,46 @@ def test_the_visitor_of_that_very_page_is_the_one_whom_the_cookies_then_tell_of(
     arrival, _ = respond(arrive(ask("/p", cookie=cookie)), *HTML, (name, value.encode()))
     again = arrive(ask("/p", cookie=km(kept.get("km_ai", ""), kept.get("km_ni", ""))))
     assert arrival.seen == again.seen
+
+
+def f(person: str, properties: str = "") -> list[str]:
+    return e("Subscribed", person, properties)
+
+
+# The visitor, the form, the cookies that the browser holds then, what the vendor is told.
+FORMS: list[tuple[str, str, Kept, list[str]]] = [
+    (NEW, "plan=pro&username=ann", {"km_ni": "ann"}, f("ann", "plan=pro&username=ann&")),
+    (NEW, "plan=pro", {"km_ai": MINTED}, f(MINTED, "plan=pro&")),
+    (NEW, "", {"km_ai": MINTED}, f(MINTED)),
+    (ANONYMOUS, "username=ann", {"km_ai": A, "km_ni": "ann"}, a("ann", A) + f("ann", "username=ann&")),
+    (ANONYMOUS, "login=&user-id=7", {"km_ai": A, "km_ni": "7"}, a("7", A) + f("7", "user-id=7&")),
+    (
+        ANONYMOUS,
+        f"userid={quote(A)}",
+        {"km_ai": A, "km_ni": A},
+        f(A, f"userid={quote(A)}&"),
+    ),
+    (ANONYMOUS, "plan=pro", {"km_ai": A}, f(A, "plan=pro&")),
+    # As to identify with these would be to log out.
+    (ANONYMOUS, "username=null", {"km_ai": A}, f(A, "username=null&")),
+    (NAMED, "username=ann", {"km_ai": A, "km_ni": "bob"}, f("bob", "username=ann&")),
+    (NAMED, "username=null", {"km_ai": A, "km_ni": "bob"}, f("bob", "username=null&")),
+    (NAMED, "username=bob", {"km_ai": A, "km_ni": "bob"}, f("bob", "username=bob&")),
+    (NAMED, "plan=pro", {"km_ai": A, "km_ni": "bob"}, f("bob", "plan=pro&")),
+    (ONLY_NAMED, "username=ann", {"km_ni": "bob"}, f("bob", "username=ann&")),
+    (TWICE_NAMED, "username=ann", {"km_ai": "bob", "km_ni": "bob"}, f("bob", "username=ann&")),
+]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(("cookie", "body", "kept", "calls"), FORMS)
+def test_a_tracked_form_names_an_anonymous_visitor_and_no_other(
+    cookie: str, body: str, kept: Kept, calls: list[str], policy: Policy
+) -> None:
+    before = arrive(send(body, cookie=cookie), arrival={"policy": policy}, form=[FORM])
+    arrival, departure = submit(before, body, *HTML)
+    assert browser(cookie, values(departure.headers, b"set-cookie")) == kept
+    assert told(arrival) == calls
 
 
 # The visitor, K on the link, and cookies and calls by policy. "bob" is a name, A and K are anonymous IDs.
