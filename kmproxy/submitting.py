@@ -55,7 +55,7 @@ def finish(before: Arrival, said: Arrival, status: int, now: float, randomness: 
 
 
 def _words(form: Form, filled: Filled, seen: tuple[Seen, ...]) -> list[Word]:
-    """Identify, then record. Whoever has a name, by any vendor, is not named anew, nor who just logged out."""
+    """Identify, then record. Whoever has a name by any vendor, or had one until now, is not named anew."""
     record = Word("record", form.event, filled.properties)
     if filled.identity is None or any(visitor.named for _, visitor in seen):
         return [record]

@@ -101,6 +101,10 @@ def by_engine(case: Case) -> Exchange:
     assert arrival is not None
     if answer := arrival.answer:
         return exchange(case, answer.status, answer.headers, answer.body, kept.taken(), None)
+    sent = b"".join(case.sends or ())
+    if case.sends and arrival.form is not None:
+        arrival.form.take(sent)
+        arrival.form.end()
     response = Response(case.status, case.reason, case.response_headers)
     departure = through_blocking(passage.depart(arrival, response), kept.put_blocking)
     pieces = case.pieces or (() if case.method == "HEAD" else (case.body,))
@@ -115,4 +119,6 @@ def by_engine(case: Case) -> Exchange:
     else:
         body = b"".join(pieces)
     seen = arrival.target, arrival.headers
-    return exchange(case, case.status, departure.headers, body, kept.taken(), seen, is_whole=is_whole)
+    return exchange(
+        case, case.status, departure.headers, body, kept.taken(), seen, is_whole=is_whole, read=sent
+    )

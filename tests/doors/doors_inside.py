@@ -58,25 +58,41 @@ class AsgiDoor:
         self._kept = kept
         self._case = Case("none")
         self._seen: tuple[bytes, HeaderPairs] | None = None
+        self._read = b""
         self._middleware = Asgi(self._app, config(**site))
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         query = scope["query_string"]
         self._seen = scope["raw_path"] + (b"?" + query if query else b""), scope["headers"]
+        self._read = await _received(receive) if self._case.sends is not None else b""
         for message in messages_of(self._case):
             await send(message)
 
     async def ask(self, case: Case) -> Exchange:
-        self._case, self._seen = case, None
-        answer = await asgi_answer(self._middleware, case)
-        status, headers, body, is_whole = answer
-        return exchange(case, status, headers, body, self._kept.taken(), self._seen, is_whole=is_whole)
+        self._case, self._seen, self._read = case, None, b""
+        status, headers, body, is_whole = await asgi_answer(self._middleware, case)
+        calls = self._kept.taken()
+        return exchange(case, status, headers, body, calls, self._seen, is_whole=is_whole, read=self._read)
+
+
+async def _received(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        assert message["type"] == "http.request"
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
 
 
 async def asgi_answer(app: AsgiApp, case: Case) -> Answer:
     """What an app answers, as a server sees it."""
     sent: list[Message] = []
-    asked: Iterator[Message] = iter([{"type": "http.request", "body": b""}])
+    pieces = case.sends or (b"",)
+    asked: Iterator[Message] = iter(
+        [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces[:-1]]
+        + [{"type": "http.request", "body": pieces[-1]}]
+    )
 
     async def send(message: Message) -> None:
         sent.append(message)
@@ -113,8 +129,10 @@ def environ_of(case: Case, **more: Any) -> WSGIEnvironment:
     headers = {
         f"HTTP_{name.decode().upper().replace('-', '_')}": value.decode("latin-1")
         for name, value in case.request_headers
-        if name != b"Content-Length"
     }
+    for name in ("CONTENT_LENGTH", "CONTENT_TYPE"):
+        if (said := headers.pop(f"HTTP_{name}", None)) is not None:
+            headers[name] = said
     return {
         "REQUEST_METHOD": case.method,
         "SCRIPT_NAME": "",
@@ -126,7 +144,7 @@ def environ_of(case: Case, **more: Any) -> WSGIEnvironment:
         "SERVER_PROTOCOL": "HTTP/1.1",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(),
+        "wsgi.input": io.BytesIO(b"".join(case.sends or ())),
         "wsgi.errors": io.StringIO(),
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
@@ -192,6 +210,7 @@ class WsgiDoor:
         self._kept = kept
         self._case = Case("none")
         self._seen: tuple[bytes, HeaderPairs] | None = None
+        self._read = b""
         self._middleware = validator(_typed(Wsgi(validator(self._app), config(**site))))
 
     def _app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -201,6 +220,7 @@ class WsgiDoor:
         found = [(name, value) for name, value in environ.items() if name.startswith("HTTP_")]
         pairs = [(name[5:].replace("_", "-").encode(), value.encode("latin-1")) for name, value in found]
         self._seen = target.encode("latin-1"), pairs
+        self._read = b"".join(iter(lambda: environ["wsgi.input"].read(7), b""))
         headers = [(name.decode(), value.decode("latin-1")) for name, value in case.response_headers]
         start_response(f"{case.status} {case.reason.decode()}", headers)
         if case.pieces:
@@ -209,9 +229,10 @@ class WsgiDoor:
         return [] if has_none else [case.body]
 
     async def ask(self, case: Case) -> Exchange:
-        self._case, self._seen = case, None
+        self._case, self._seen, self._read = case, None, b""
         status, headers, body, is_whole = wsgi_answer(self._middleware, case)
-        return exchange(case, status, headers, body, self._kept.taken(), self._seen, is_whole=is_whole)
+        calls = self._kept.taken()
+        return exchange(case, status, headers, body, calls, self._seen, is_whole=is_whole, read=self._read)
 
 
 def wsgi_answer(app: WSGIApplication, case: Case) -> Answer:

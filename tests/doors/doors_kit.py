@@ -34,6 +34,7 @@ MP_ANONYMOUS = (
 )
 
 _WITHOUT_CONTENT = (204, 304)
+_OF_SERVERS = (b"x-forwarded-", b"connection", b"host", b"transfer-encoding")
 _FRAMING = frozenset({b"date", b"server", b"connection", b"transfer-encoding"})
 
 
@@ -49,6 +50,8 @@ class Case:
     host: str = SHOP
     agent: bytes = FIREFOX
     accept: bytes = b"text/html,*/*;q=0.8"
+    sends: tuple[bytes, ...] | None = None
+    """The request's body; several pieces come in chunks."""
 
     status: int = 200
     reason: bytes = b"OK"
@@ -70,7 +73,15 @@ class Case:
     def request_headers(self) -> Headers:
         cookies = ((b"Cookie", self.cookie.encode()),) if self.cookie else ()
         host = ((b"Host", self.host.encode()), (b"User-Agent", self.agent), (b"Accept", self.accept))
-        return (*host, *cookies, *self.asks)
+        return (*host, *cookies, *self._framing, *self.asks)
+
+    @property
+    def _framing(self) -> Headers:
+        if self.sends is None:
+            return ()
+        if len(self.sends) > 1:
+            return ((b"Transfer-Encoding", b"chunked"),)
+        return ((b"Content-Length", b"%d" % len(self.sends[0])),)
 
     @property
     def response_headers(self) -> Headers:
@@ -83,7 +94,13 @@ class Case:
         """As HTTP/1.1; the connection is for it alone."""
         lines = [b"%b: %b" % pair for pair in (*self.request_headers, (b"Connection", b"close"))]
         head = self.method.encode() + b" " + self.target + b" HTTP/1.1"
-        return b"\r\n".join([head, *lines, b"", b""])
+        return b"\r\n".join([head, *lines, b"", self._body])
+
+    @property
+    def _body(self) -> bytes:
+        if self.sends is None or len(self.sends) == 1:
+            return b"".join(self.sends or ())
+        return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (*self.sends, b""))
 
 
 @dataclass
@@ -101,6 +118,9 @@ class Exchange:
     calls: list[TrackingCall]
     seen: tuple[bytes, dict[bytes, bytes]] | None
     """Target and headers as the app saw them; None where it was not asked."""
+
+    read: bytes = b""
+    """The request's body as the app read it."""
 
     def said(self) -> bytes:
         """All of it in one text, the body decoded."""
@@ -121,6 +141,7 @@ def exchange(
     seen: tuple[bytes, Iterable[tuple[bytes, bytes]]] | None,
     *,
     is_whole: bool = True,
+    read: bytes = b"",
 ) -> Exchange:
     """An exchange made comparable; the length that was announced must be the body's."""
     found: dict[bytes, list[bytes]] = {}
@@ -131,7 +152,7 @@ def exchange(
         is_true = announced == [b"%d" % len(body)]
         assert (is_true or announced is None) if is_whole else not is_true
     comparable = {name: found[name] for name in sorted(found.keys() - _FRAMING)}
-    return Exchange(status, comparable, body, is_whole, calls, seen and _seen(*seen))
+    return Exchange(status, comparable, body, is_whole, calls, seen and _seen(*seen), read)
 
 
 def _seen(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, dict[bytes, bytes]]:
@@ -139,7 +160,7 @@ def _seen(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes,
     found = {
         name.lower(): value
         for name, value in headers
-        if not name.lower().startswith((b"x-forwarded-", b"connection", b"host", b"content-"))
+        if not name.lower().startswith((*_OF_SERVERS, b"content-"))
     }
     # Neither ASGI nor WSGI can tell an empty query from none.
     return target.removesuffix(b"?"), found

@@ -71,6 +71,7 @@ class _Upstream:
     def __init__(self) -> None:
         self.case = Case("none")
         self.seen: tuple[bytes, Headers] | None = None
+        self.read = b""
         self._serving = asyncio.TaskGroup()
 
     async def __aenter__(self) -> _Upstream:
@@ -90,6 +91,7 @@ class _Upstream:
                 line, *lines = head[:-4].split(b"\r\n")
                 found = tuple((name, value) for name, _, value in (field.partition(b": ") for field in lines))
                 self.seen = line.split(b" ")[1], found
+                self.read = await _content(reader, {name.lower(): value for name, value in found})
                 await self._answer(writer)
         writer.close()
         with suppress(ConnectionError):
@@ -109,6 +111,17 @@ class _Upstream:
         writer.write(b"0\r\n\r\n" if case.pieces else b"")
 
 
+async def _content(reader: asyncio.StreamReader, headers: dict[bytes, bytes]) -> bytes:
+    if headers.get(b"transfer-encoding") != b"chunked":
+        return await reader.readexactly(int(headers.get(b"content-length", b"0")))
+    content = b""
+    while length := int(await reader.readline(), 16):
+        content += await reader.readexactly(length)
+        await reader.readline()
+    await reader.readline()
+    return content
+
+
 class ProxyDoor:
     def __init__(self, port: int, upstream: _Upstream, kept: Kept) -> None:
         self._port = port
@@ -116,10 +129,12 @@ class ProxyDoor:
         self._kept = kept
 
     async def ask(self, case: Case) -> Exchange:
-        self._upstream.case, self._upstream.seen = case, None
+        upstream = self._upstream
+        upstream.case, upstream.seen, upstream.read = case, None, b""
         status, headers, body, is_whole = parsed(case.method, await speak(self._port, case.request))
+        calls = self._kept.taken()
         return exchange(
-            case, status, headers, body, self._kept.taken(), self._upstream.seen, is_whole=is_whole
+            case, status, headers, body, calls, upstream.seen, is_whole=is_whole, read=upstream.read
         )
 
 
@@ -136,11 +151,13 @@ class AiohttpDoor:
         self._kept = kept
         self._case = Case("none")
         self._seen: tuple[bytes, Headers] | None = None
+        self._read = b""
         self.port = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         case = self._case
         self._seen = request.raw_path.encode("utf-8", "surrogateescape"), request.raw_headers
+        self._read = await request.read()
         shown = {name.lower() for name in request.headers}
         assert shown == {name.decode().lower() for name, _ in request.raw_headers}
         headers = CIMultiDict((name.decode(), value.decode()) for name, value in case.headers)
@@ -154,9 +171,10 @@ class AiohttpDoor:
         return response
 
     async def ask(self, case: Case) -> Exchange:
-        self._case, self._seen = case, None
+        self._case, self._seen, self._read = case, None, b""
         status, headers, body, is_whole = parsed(case.method, await speak(self.port, case.request))
-        return exchange(case, status, headers, body, self._kept.taken(), self._seen, is_whole=is_whole)
+        calls = self._kept.taken()
+        return exchange(case, status, headers, body, calls, self._seen, is_whole=is_whole, read=self._read)
 
 
 @asynccontextmanager

@@ -55,6 +55,8 @@ async def test_every_door_does_what_the_engine_says(
     if not (case.pieces or len(case.body) > 1 << 16):
         assert got.body == want.body
     assert (got.is_whole, got.calls, got.seen) == (want.is_whole, want.calls, want.seen)
+    if got.seen:
+        assert got.read == b"".join(case.sends or ())
     said = got.said()
     assert [text for text in case.shows if text not in said] == []
     assert [text for text in case.hides if text in said] == []
@@ -115,17 +117,20 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Template], list[byte
 
 
 @every_door
+@pytest.mark.parametrize("name", ["arrival", "form"])
 async def test_a_call_is_in_the_file_before_the_answer_leaves(
-    door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    door: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = fixed(monkeypatch)
-    case = next(case for case in CASES if case.name == "arrival")
+    case = next(case for case in CASES if case.name == name)
     outbox = SqliteOutbox(tmp_path / "outbox.db")
     monkeypatch.setattr(kept, "put_blocking", outbox.put_blocking)
     monkeypatch.setattr(kept, "put", outbox.put)
     async with DOORS[door](case.site, kept) as opened:
         got = await opened.ask(case)
         assert got.status == 302
-        (stored,) = await outbox.claim(9, 1e12)
+        (stored,) = await outbox.claim(9, 1e12)  # The person's first; what follows waits for it.
+        waiting = (await outbox.stats()).waiting
     outbox.close()
-    assert [stored.call] == by_engine(case).calls
+    calls = by_engine(case).calls
+    assert (stored.call, waiting) == (calls[0], len(calls))

@@ -139,6 +139,7 @@ def test_properties_fit_into_a_url() -> None:
         ("POST", b"/news%20letter?next=/a", True),
         ("POST", b"/%6eews%20letter", True),
         ("POST", b"/news%20letter#end", True),
+        ("POST", b"/%C3%BCber", True),
         ("POST", b"/news%20letter/", False),
         ("POST", b"/News%20letter", False),
         ("POST", b"/?/news%20letter", False),
@@ -150,6 +151,6 @@ def test_properties_fit_into_a_url() -> None:
     ],
 )
 def test_a_form_is_known_by_its_method_and_its_path(method: str, target: bytes, is_found: bool) -> None:
-    forms = Forms([("POST", "/news%20letter", form()), ("GET", "/search", form())])
+    forms = Forms([("POST", "/news%20letter", form()), ("GET", "/search", form()), ("POST", "/über", form())])
     assert (forms.find(method, target) is not None) is is_found
     assert Forms([]).find(method, target) is None
