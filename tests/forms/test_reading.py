@@ -81,7 +81,7 @@ def test_an_app_that_stops_reading_has_not_seen_the_form() -> None:
 
 
 def test_a_plain_input_has_no_readinto() -> None:
-    stream = Input(Plain(BODY), Submission(FORM))  # type: ignore[arg-type]
+    stream = Input(Plain(BODY), Submission(FORM))
     assert not hasattr(stream, "readinto")
     assert stream.read(5) == BODY[:5]
 
@@ -92,7 +92,7 @@ def test_a_stream_that_has_nothing_yet_has_not_ended() -> None:
             return None
 
     form = Submission(FORM)
-    assert Input(Waiting(), form).readinto(bytearray(9)) is None  # type: ignore[arg-type]
+    assert Input(Waiting(), form).readinto(bytearray(9)) is None
     assert form.filled() == "not-whole"
 
 

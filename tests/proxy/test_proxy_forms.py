@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import aiohttp
 import pytest
 from wire import BROWSER, Proxy, Script, Upstream, config, proxy, read_request, site, split
 
@@ -171,6 +173,20 @@ async def test_a_form_that_no_upstream_takes_is_not_recorded(tmp_path: Path) -> 
         answer = await t.proxy.send(head(URLENCODED, SIZED, CLOSE) + BODY)
         assert answer.startswith(b"HTTP/1.1 502 ")
         assert await t.events() == []
+
+
+async def test_nothing_that_was_filled_in_is_in_the_metrics_or_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(0)
+    async with tracked(tmp_path) as t:
+        await t.proxy.send(head(URLENCODED, SIZED, CLOSE) + BODY)
+        async with aiohttp.ClientSession() as session:
+            metrics = await (await session.get(f"{t.proxy.server.admin_address}/metrics")).text()
+    assert 'what="form",why="recorded"' in metrics
+    assert 'what="rejected",why="field-secret"' in metrics
+    for told in (metrics, caplog.text, *capfd.readouterr()):
+        assert not re.search("hunter2|ann%40|ann@|plan=", told)
 
 
 async def test_two_forms_on_one_connection_are_two(tmp_path: Path) -> None:
