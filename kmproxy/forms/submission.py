@@ -27,7 +27,7 @@ class Submission:
         """Why nothing is read, in a word for the counters; ``""`` where it is."""
         self._length = length
         self._body = bytearray()
-        self._is_whole = length == 0
+        self._has_ended = False
 
     @property
     def is_read(self) -> bool:
@@ -36,23 +36,22 @@ class Submission:
 
     def take(self, data: bytes) -> None:
         """The next piece of the body, as it came."""
-        if self.left_alone or not data:
-            return
-        self._body += data
-        if len(self._body) > (MAX_BODY if self._length is None else self._length):
-            self.left_alone = "too-large" if self._length is None else "not-whole"
+        if self.is_read and len(self._body) + len(data) > MAX_BODY:
+            self.left_alone = "too-large"
             self._body.clear()
-        self._is_whole = len(self._body) == self._length
+        if self.is_read:
+            self._body += data
 
     def end(self) -> None:
         """The body is over; it is whole, if no more was announced."""
-        self._is_whole = self._length in (None, len(self._body))
+        self._has_ended = True
 
     def filled(self) -> Filled | str:
         """What the form says; or why nothing, in a word."""
         if self.left_alone:
             return self.left_alone
-        if not self._is_whole:
+        is_whole = self._has_ended if self._length is None else len(self._body) == self._length
+        if not is_whole:
             return "not-whole"
         return self.form.filled(bytes(self._body))
 

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from doors_asgi import body, run, start
 from doors_engine import Kept, by_engine, config
 from doors_forms import BODY, TRACKED, form
-from doors_inside import messages_of, scope_of
+from doors_inside import Client, environ_of, messages_of, scope_of
 from doors_kit import Case
 from doors_wire import parsed, speak
 from doors_wsgi import ask
@@ -21,6 +21,7 @@ from doors_wsgi import ask
 from kmproxy.aiohttp import middleware
 from kmproxy.asgi import Message, Receive, Scope, Send
 from kmproxy.tracking import TrackingCall
+from kmproxy.wsgi import KmproxyMiddleware
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -83,6 +84,15 @@ async def test_aiohttps_app_that_does_not_read_has_no_form(kept: Kept) -> None:
         return web.Response()
 
     await _by_aiohttp(handler, WHOLE.request)
+    assert kept.taken() == []
+
+
+async def test_aiohttps_app_that_reads_a_part_has_no_form(kept: Kept) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        assert await request.content.readexactly(12) == BODY[:12]
+        return web.Response()
+
+    await _by_aiohttp(handler, CHUNKED.request)
     assert kept.taken() == []
 
 
@@ -153,6 +163,19 @@ def test_a_wsgi_app_that_does_not_read_has_no_form(kept: Kept) -> None:
 
     assert ask(app, WHOLE, **TRACKED).body == b"thanks"
     assert kept.taken() == []
+
+
+def test_a_wsgi_server_may_say_twice_what_the_content_is(kept: Kept) -> None:
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        assert environ["wsgi.input"].read(len(BODY)) == BODY
+        start_response("200 OK", [("Content-Type", "text/html")])
+        return [b"thanks"]
+
+    said = environ_of(WHOLE)
+    twice = {f"HTTP_{name}": said[name] for name in ("CONTENT_TYPE", "CONTENT_LENGTH")}
+    client = Client()
+    client.take(KmproxyMiddleware(app, config(**TRACKED))({**said, **twice}, client.start_response))
+    assert kept.taken() == RECORDED
 
 
 def test_a_wsgi_app_may_read_when_it_is_asked_for_its_first_bytes(kept: Kept) -> None:
