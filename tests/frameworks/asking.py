@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 HOST = "blog.example"
 OTHER = "shop.example"
@@ -36,6 +36,15 @@ class Visitor:
     def ask(self, target: str, method: str = "GET") -> Answer:
         """The whole answer."""
         answer = self.begin(target, method)
+        answer.body = answer.rest()
+        return answer
+
+    def send(self, target: str, form: dict[str, str]) -> Answer:
+        """The answer to a form of the page's own host."""
+        kind = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection.request("POST", target, urlencode(form), {**self._headers, **kind})
+        answer = Answer(connection.getresponse())
         answer.body = answer.rest()
         return answer
 

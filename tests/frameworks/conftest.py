@@ -19,6 +19,10 @@ url = "sqlite:{folder}/outbox.db"
 [[site]]
 name = "acme"
 kissmetrics = {{ api_key = "{key}", endpoint = "{vendors}/kissmetrics" }}
+
+  [[site.form]]
+  path = "/join"
+  event = "Joined"
 """
 
 _DOMAIN = """

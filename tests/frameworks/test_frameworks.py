@@ -83,6 +83,15 @@ def test_a_login_names_the_visitor_and_tells_the_vendor(served: Served, calls: V
     calls.wait("kissmetrics", "/a", _p=ANONYMOUS, _n=name)
 
 
+def test_a_tracked_form_reaches_the_app_and_names_the_visitor(served: Served, calls: Vendors) -> None:
+    name = _name(served, "form")
+    answer = Visitor(served.port).send("/join", {"plan": "pro", "email": name, "password": "hunter2"})
+    assert (answer.status, answer.body) == (200, b"pro")
+    assert answer.cookies == {"km_ni": quote(name, safe="")}
+    calls.wait("kissmetrics", "/a", _p=ANONYMOUS, _n=name)
+    calls.wait("kissmetrics", "/e", _p=name, _n="Joined", plan="pro", email=name)
+
+
 def test_the_first_of_a_page_is_there_before_the_last_is_made(served: Served) -> None:
     plain, gate, end = _page(served), served.folder / "gate", b'<p id="first"></p>'
     gate.unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""One small app a framework, all alike: ``/``, ``/who``, ``/login``, ``/slow`` and ``/static/``."""
+"""One small app a framework, all alike: ``/``, ``/who``, ``/login``, ``/join``, ``/slow``, ``/static/``."""

@@ -31,6 +31,11 @@ async def login(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther("/")
 
 
+@routes.post("/join")
+async def join(request: web.Request) -> web.Response:
+    return web.Response(text=str((await request.post())["plan"]))
+
+
 @routes.get("/slow")
 async def slow(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/html"})

@@ -31,6 +31,10 @@ def login(request: HttpRequest) -> HttpResponseRedirect:
     return HttpResponseRedirect("/")
 
 
+def join(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.POST["plan"])
+
+
 def slow(request: HttpRequest) -> StreamingHttpResponse:
     parts = content.parts() if isinstance(request, ASGIRequest) else content.parts_blocking()
     return StreamingHttpResponse(parts)
@@ -40,6 +44,7 @@ urlpatterns = [
     path("", page),
     path("who", who),
     path("login", login),
+    path("join", join),
     path("slow", slow),
     path("static/<path:path>", serve, {"document_root": content.STATIC}),
 ]

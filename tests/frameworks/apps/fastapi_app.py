@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs
+
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
@@ -29,6 +31,11 @@ def who(request: Request) -> dict[str, str | None]:
 async def login(request: Request, name: str) -> RedirectResponse:
     kmproxy.visitor(request).identify(name)
     return RedirectResponse("/", 303)
+
+
+@app.post("/join")
+async def join(request: Request) -> HTMLResponse:
+    return HTMLResponse(parse_qs(await request.body())[b"plan"][0])
 
 
 @app.get("/slow")

@@ -29,6 +29,11 @@ def login() -> BaseResponse:
     return redirect("/", 303)
 
 
+@app.post("/join")
+def join() -> str:
+    return request.form["plan"]
+
+
 @app.get("/slow")
 def slow() -> Response:
     return Response(content.parts_blocking(), mimetype="text/html")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs
+
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -27,6 +29,11 @@ async def login(request: Request) -> RedirectResponse:
     return RedirectResponse("/", 303)
 
 
+async def join(request: Request) -> HTMLResponse:
+    body = b"".join([piece async for piece in request.stream()])
+    return HTMLResponse(parse_qs(body)[b"plan"][0])
+
+
 def slow(request: Request) -> StreamingResponse:
     return StreamingResponse(content.parts_blocking(), media_type="text/html")
 
@@ -36,6 +43,7 @@ app = Starlette(
         Route("/", page),
         Route("/who", who),
         Route("/login", login, methods=["POST"]),
+        Route("/join", join, methods=["POST"]),
         Route("/slow", slow),
         Mount("/static", StaticFiles(directory=content.STATIC)),
     ],
