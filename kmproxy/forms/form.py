@@ -72,6 +72,8 @@ class Form:
             name, value = component(raw_name), component(raw_value)
             if name is None or value is None:
                 rejected.append("field-undecodable")
+            elif len(name) > MAX_VALUE:
+                rejected.append("field-too-long")
             elif name and value.strip() and not self.is_vendors(name):
                 yield _Field(name, fields.plain(name), value)
 
@@ -97,7 +99,7 @@ def _refusal(field: _Field, passwords: set[str]) -> str | None:
     if name[0] in "_$":
         # Mixpanel would take $user_id for its own; frameworks put an underscore before what is theirs.
         return "field-reserved"
-    if len(name) > MAX_VALUE or len(value) > MAX_VALUE:
+    if len(value) > MAX_VALUE:
         return "field-too-long"
     if "\n" in value or "\r" in value:
         # Only a textarea's (HTML §4.10.5.1.2), which the library does not take.

@@ -139,10 +139,18 @@ async def test_whoever_waits_to_be_asked_for_the_form_is_asked(tmp_path: Path) -
         assert await t.events() == ["alias", "Joined"]
 
 
-async def test_a_form_whose_sender_leaves_is_not_recorded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        head(URLENCODED, SIZED) + BODY[:-1],
+        head(URLENCODED, CHUNKED) + b"%x\r\n%b\r\n" % (len(BODY), BODY),
+        head(URLENCODED, CHUNKED) + b"%x\r\n%b" % (len(BODY), BODY[:-1]),
+    ],
+)
+async def test_a_form_whose_sender_leaves_is_not_recorded(sent: bytes, tmp_path: Path) -> None:
     async with tracked(tmp_path) as t:
         async with t.proxy.connection() as (_, writer):
-            writer.write(head(URLENCODED, SIZED) + BODY[:-1])
+            writer.write(sent)
             await writer.drain()
         await asyncio.wait_for(t.upstream.closed.wait(), 10)
         assert t.upstream.received == []
