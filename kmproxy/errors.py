@@ -35,5 +35,9 @@ class ConfigError(KmproxyError):
         self.problems = problems
 
 
+class QuestionError(KmproxyError):
+    """What was asked of a command makes no sense; the message says what to write instead."""
+
+
 class OutboxError(KmproxyError):
     """A tracking call could not be put on disk, so nothing may be promised for it."""

@@ -15,7 +15,7 @@ import uvloop
 from rich.console import Console
 
 from kmproxy.config import Config, load
-from kmproxy.errors import ConfigError, KmproxyError
+from kmproxy.errors import ConfigError, KmproxyError, QuestionError
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ def run(job: Coroutine[Any, Any, T]) -> T:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(job)
     except KmproxyError as error:
-        end(str(error))
+        end(str(error), 2 if isinstance(error, QuestionError) else 1)
 
 
 def end(message: str, status: int = 1) -> NoReturn:

@@ -8,8 +8,8 @@ same answer.
 from __future__ import annotations
 
 from kmproxy.explain.facts import Explanation
-from kmproxy.explain.question import Question, QuestionError
-from kmproxy.explain.run import UnknownHostError, explain
+from kmproxy.explain.question import Question, ask
+from kmproxy.explain.run import explain
 from kmproxy.explain.settings import Settings
 
-__all__ = ["Explanation", "Question", "QuestionError", "Settings", "UnknownHostError", "explain"]
+__all__ = ["Explanation", "Question", "Settings", "ask", "explain"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -113,8 +113,11 @@ class Link:
     """The URL as it would be, or the hidden inputs of a form; None where it is left alone."""
 
     why: str = ""
+    """Why it is left alone."""
+
     words: str = ""
     config: Reference | None = None
+    """What decided; of a decorated link, the domain it leads to."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ class Page:
 
     url: str
     source: str
-    """The file, or the upstream, it comes from."""
+    """What it comes from: a file, the upstream, or the link that was clicked."""
 
     parameters: str
     """What its decorated links carry."""
@@ -133,6 +136,9 @@ class Page:
 
     links: tuple[Link, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    cookies: tuple[Cookie, ...] = ()
+    calls: tuple[Call, ...] = ()
+    """What its headers make be set and queued."""
 
 
 @dataclass(frozen=True)
@@ -153,4 +159,8 @@ class Explanation:
     target: str
     """What the upstream, or the app, is asked for."""
 
-    pages: tuple[Page, ...] = field(default=())
+    click: Page | None
+    """The page of the click, as far as it is known: with the one link to the URL."""
+
+    page: Page | None
+    """What the URL is answered with, in the end."""

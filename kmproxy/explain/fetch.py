@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kmproxy.explain.question import QuestionError
+from kmproxy.errors import QuestionError
 from kmproxy.messages import Response, tokens
 from kmproxy.pages.codings import SUPPORTED, decoder
 from kmproxy.proxy.headers import end_to_end, forwarded

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ada_url import URL
 
-from kmproxy.errors import KmproxyError
+from kmproxy.errors import QuestionError
 from kmproxy.messages import Headers, Request, first, without
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -21,10 +21,6 @@ _BROWSER: Headers = (
     (b"Sec-Fetch-Dest", b"document"),
     (b"Sec-Fetch-Mode", b"navigate"),
 )
-
-
-class QuestionError(KmproxyError):
-    """What was asked can't be read; the message says what to write instead."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +40,54 @@ class Question:
     page: Html | None = None
     """What the request would be answered with."""
 
-    came_from: str = ""
-    """The URL of the page the click was on."""
+    click: Request | None = None
+    """The request for the page that the click was on: the same browser's, with the same cookies."""
 
-    came_from_page: Html | None = None
     fetch: bool = False
-    """Ask an upstream for the page: for that of the click, if there is one."""
+    """Ask the upstream for the page."""
 
 
-def read_url(text: str) -> URL:
-    """An absolute http or https URL. Raises QuestionError."""
+def ask(
+    url: str,
+    came_from: str,
+    cookies: Iterable[str],
+    headers: Iterable[str],
+    method: str,
+    page: Path | None,
+    *,
+    fetch: bool,
+) -> Question:
+    """The words of a command line as a question. Raises QuestionError."""
+    target, given = _url(url), _headers(headers, cookies)
+    click = _url(came_from) if came_from else None
+    if page and fetch:
+        raise QuestionError("the page is either read from a file or fetched: say --page or --fetch")
+    return Question(
+        url,
+        browser_request(_method(method), target, given, click),
+        _html(page) if page else None,
+        browser_request("GET", click, without(given, {b"referer", b"sec-fetch-site"})) if click else None,
+        fetch,
+    )
+
+
+def browser_request(method: str, url: URL, given: Headers, click: URL | None = None) -> Request:
+    """What a browser sends for ``url`` after a click on a page; ``given`` headers replace its own.
+
+    By default (``strict-origin-when-cross-origin``) another site is told the page's origin only.
+    """
+    own: Headers = ((b"Host", url.host.encode()), *_BROWSER)
+    if click:
+        own = (*own, (b"Referer", f"{click.origin}/".encode()))
+    elif not first(given, b"referer"):
+        own = (*own, (b"Sec-Fetch-Site", b"none"))
+    replaced = {name.lower() for name, _ in given}
+    target = (url.pathname + url.search).encode()
+    return Request(method, url.protocol[:-1], url.host, target, (*without(own, replaced), *given))
+
+
+def _url(text: str) -> URL:
+    """An absolute http or https URL."""
     try:
         url = URL(text.strip())
     except ValueError:
@@ -70,8 +104,8 @@ def _looks_like_host(text: str) -> bool:
     return re.match(r"\s*[\w-]+(?:(?:\.[\w-]+)+|:\d)", text) is not None
 
 
-def read_headers(given: Iterable[str], cookies: Iterable[str]) -> Headers:
-    """``Name: value`` lines and ``NAME=VALUE`` cookies as headers. Raises QuestionError."""
+def _headers(given: Iterable[str], cookies: Iterable[str]) -> Headers:
+    """``Name: value`` lines and ``NAME=VALUE`` cookies as headers."""
     headers = tuple(map(_header, given))
     pairs = tuple(map(_cookie, cookies))
     return (*headers, (b"Cookie", b"; ".join(pairs))) if pairs else headers
@@ -97,30 +131,16 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def read_method(text: str) -> str:
-    """A method that is served. Raises QuestionError."""
+def _method(text: str) -> str:
+    """A method that is served."""
     method = text.upper()
     if not _TOKEN.fullmatch(method) or method in ("CONNECT", "TRACE"):
         raise QuestionError(f'"{text}" is no method that is served; write GET, HEAD, POST …')
     return method
 
 
-def read_page(path: Path) -> Html:
-    """Raises QuestionError."""
+def _html(path: Path) -> Html:
     try:
         return Html(str(path), path.read_bytes())
     except OSError as error:
         raise QuestionError(f"{path} can't be read: {error.strerror}") from error
-
-
-def browser_request(method: str, url: URL, given: Headers, came_from: str = "") -> Request:
-    """What a browser sends for ``url`` after a click on ``came_from``; ``given`` headers replace its own."""
-    own: Headers = ((b"Host", url.host.encode()), *_BROWSER)
-    referer = f"{URL(came_from).origin}/".encode() if came_from else b""
-    if referer:
-        own = (*own, (b"Referer", referer))
-    if not referer and not first(given, b"referer"):
-        own = (*own, (b"Sec-Fetch-Site", b"none"))
-    replaced = {name.lower() for name, _ in given}
-    target = (url.pathname + url.search).encode()
-    return Request(method, url.protocol[:-1], url.host, target, (*without(own, replaced), *given))

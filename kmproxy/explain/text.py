@@ -28,15 +28,17 @@ def lines(told: Explanation) -> Iterator[str]:
     yield from _section("visitor", (line for known in told.visitor for line in _known(known)))
     yield from _section("decided", (line for decision in told.decisions for line in _decision(decision)))
     yield from _section("done", _done(told))
-    for page in told.pages:
-        yield from _section(f"page {page.url} (from {page.source})", _page(page))
+    if told.click is not None:
+        yield from _section(f"click on {told.click.url}", _page(told.click))
+    if told.page is not None:
+        yield from _section(f"page {told.page.url} (from {told.page.source})", _page(told.page))
+    elif told.answer is None:
+        yield from ("", "The page's links: say --page FILE, or --fetch to ask the upstream.")
 
 
 def _section(title: str, content: Iterable[str]) -> Iterator[str]:
-    yield ""
-    yield title
-    for line in content:
-        yield f"  {line}"
+    if lines := list(content):
+        yield from ("", title, *(f"  {line}" for line in lines))
 
 
 def _config(config: Reference | None, indent: int = 2) -> Iterator[str]:
@@ -72,8 +74,7 @@ def _decision(decision: Decision) -> Iterator[str]:
 
 
 def _done(told: Explanation) -> Iterator[str]:
-    for cookie in told.cookies:
-        yield _cookie(cookie)
+    yield from map(_cookie, told.cookies)
     for call in told.calls:
         yield from _call(call)
     if told.answer is not None:
@@ -101,30 +102,34 @@ def _call(call: Call) -> Iterator[str]:
 def _page(page: Page) -> Iterator[str]:
     for decision in page.decisions:
         yield from _decision(decision)
+    yield from map(_cookie, page.cookies)
+    for call in page.calls:
+        yield from _call(call)
     if page.left_alone is not None:
         yield f"the page leaves as it came: {page.left_alone.why}: {page.left_alone.words}"
         yield from _config(page.left_alone.config)
-    decorated = [link for link in page.links if link.becomes is not None]
-    if decorated:
-        yield f"decorated with {page.parameters}: {len(decorated)}"
-    for link in decorated:
-        yield f"  {_where(link)}{link.url}"
-        yield f"    -> {link.becomes}" + (f" ({link.words})" if link.words else "")
-    yield from _left_alone([link for link in page.links if link.becomes is None])
+    for group in _alike(link for link in page.links if link.becomes is not None):
+        yield f"decorated with {page.parameters}: {len(group)}"
+        yield from _config(group[0].config)
+        for link in group:
+            yield f"  {_where(link)}{link.url}"
+            yield f"    -> {link.becomes}" + (f" ({link.words})" if link.words else "")
+    for group in _alike(link for link in page.links if link.becomes is None):
+        yield f"left alone: {len(group)}: {group[0].why}: {group[0].words}"
+        yield from _config(group[0].config)
+        for link in group:
+            yield f"  {_where(link)}{link.url}"
     if not page.links and page.left_alone is None:
-        yield "there is no link in it"
+        yield "there is no link in it that could be decorated"
 
 
-def _left_alone(links: list[Link]) -> Iterator[str]:
+def _alike(links: Iterable[Link]) -> list[list[Link]]:
+    """Links that have the same reason, in the order of the page."""
+
     def reason(link: Link) -> tuple[str, str, str]:
         return link.why, link.words, str(link.config or "")
 
-    for (why, words, _), alike in groupby(sorted(links, key=reason), reason):
-        same = list(alike)
-        yield f"left alone: {len(same)}: {why}: {words}"
-        yield from _config(same[0].config)
-        for link in sorted(same, key=lambda one: one.line):
-            yield f"  {_where(link)}{link.url}"
+    return [list(alike) for _, alike in groupby(sorted(links, key=reason), reason)]
 
 
 def _where(link: Link) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -14,7 +14,7 @@ from kmproxy.explain.facts import Answer, Call, Cookie, Decision, Identities, Kn
 from kmproxy.explain.settings import Settings
 from kmproxy.identity import cookies as cookie
 from kmproxy.identity.navigation import evidence, is_navigation, is_prefetch
-from kmproxy.identity.visitor import Evidence, Visitor
+from kmproxy.identity.visitor import GUARDED, Evidence, Kind, Visitor
 from kmproxy.messages import first, values, without
 from kmproxy.tracking import TrackingCall
 from kmproxy.visit import Arrival, Note
@@ -24,6 +24,9 @@ _EVIDENCE = {
     Evidence.DOUBT: "where the click came from is in doubt: there is no Referer",
     Evidence.NO: "the Referer names no other domain of the site that the click could have come from",
 }
+_GATED = frozenset(rule.name for rule in GUARDED if rule.kinds == {Kind.ANONYMOUS})
+"""Only an anonymous ID is asked where it comes from."""
+
 _TYPED = "the URL was typed, pasted or opened by another program (for a click, say --from PAGE)"
 
 
@@ -50,30 +53,43 @@ def _identities(visitor: Visitor) -> Identities:
 
 def decisions(settings: Settings, arrival: Arrival) -> Iterator[Decision]:
     """What was decided, in the engine's own words and in plain ones."""
-    site, request = arrival.domain.site, arrival.request
-    refusal = refused(site, request.headers, cookie.read(values(request.headers, b"cookie")))
-    if refusal:
-        yield Decision("refused", "", refusal, reasons.REFUSALS[refusal], settings.of_refusal(site, refusal))
+    refused = refusal(settings, arrival)
+    if refused:
+        yield refused
     yield from _kind(settings, arrival)
-    if not refusal and any(note.what == "arrival" for note in arrival.notes):
+    if not _GATED.isdisjoint(note.why for note in arrival.notes):
         yield _evidence(arrival)
     for note in arrival.notes:
-        if note.why != refusal:
+        if refused is None or note.why != refused.why:
             yield decision(settings, arrival, note)
-    if not refusal and arrival.is_new_to_some and not site.mint:
+    site = arrival.domain.site
+    if refused is None and arrival.is_new_to_some and not site.mint:
         words = "a first-time visitor gets no anonymous ID from kmproxy"
         yield Decision("not-minted", "", "first-visit", words, settings.of_site(site, "identity", "mint"))
+
+
+def refusal(settings: Settings, arrival: Arrival) -> Decision | None:
+    """Why the visitor is not to be followed, if so."""
+    site, headers = arrival.domain.site, arrival.request.headers
+    why = refused(site, headers, cookie.read(values(headers, b"cookie")))
+    if why is None:
+        return None
+    return Decision("refused", "", why, reasons.rejected(why), settings.of_refusal(site, why))
 
 
 def _kind(settings: Settings, arrival: Arrival) -> Iterator[Decision]:
     """What kind of request it is, where that matters."""
     site, request = arrival.domain.site, arrival.request
+    said = arriving.read_parameters(arrival._replace(target=request.target))
     if not is_navigation(request.method, request.headers):
         words = "no page asked for by itself: nobody is identified, and nobody new gets an ID"
         yield Decision("request", "", "no-navigation", words)
     elif is_prefetch(request.headers) and not any(note.why == "prefetch" for note in arrival.notes):
         yield Decision("request", "", "prefetch", reasons.REFUSALS["prefetch"])
-    elif arrival.answer is None and arriving.read_parameters(arrival._replace(target=request.target)):
+    elif said and request.method == "HEAD":
+        words = "nobody looks at a HEAD's answer: it makes no tracking call"
+        yield Decision("request", "", "head", words)
+    if said and arrival.answer is None and is_navigation(request.method, request.headers):
         mode = settings.of_site(site, "arrival", "url")
         yield Decision("url", "", str(mode.value), reasons.URLS[str(mode.value)], mode)
 
@@ -98,10 +114,9 @@ def decision(settings: Settings, arrival: Arrival, note: Note) -> Decision:
     return Decision(note.what, note.provider, note.why, words.get(note.why, note.why), config)
 
 
-def cookies(arrival: Arrival) -> tuple[Cookie, ...]:
-    """The cookies that would be set."""
-    always, minted = arrival.cookies, arrival.minted
-    return (*map(_cookie, always), *(_cookie(value, only_with_page=True) for value in minted))
+def cookies(always: Iterable[bytes], with_page: Iterable[bytes] = ()) -> tuple[Cookie, ...]:
+    """Set-Cookie values made readable; those ``with_page`` go out with a page only."""
+    return (*map(_cookie, always), *(_cookie(value, only_with_page=True) for value in with_page))
 
 
 def _cookie(header: bytes, *, only_with_page: bool = False) -> Cookie:
@@ -111,9 +126,9 @@ def _cookie(header: bytes, *, only_with_page: bool = False) -> Cookie:
     return Cookie(name, unquote(value), said.get("Domain", ""), int(said["Max-Age"]), only_with_page)
 
 
-def calls(arrival: Arrival) -> tuple[Call, ...]:
-    """The tracking calls that would be queued, made readable."""
-    return tuple(map(_call, arrival.calls))
+def calls(queued: Iterable[TrackingCall]) -> tuple[Call, ...]:
+    """Tracking calls made readable."""
+    return tuple(map(_call, queued))
 
 
 def _call(call: TrackingCall) -> Call:

@@ -88,8 +88,7 @@ class Explainer:
 
     def page(self, html: str, *words: str, url: str = BLOG) -> dict[str, Any]:
         """What becomes of a page."""
-        [page] = self.facts(url, "--page", self.write("page.html", html), *words)["pages"]
-        return dict(page)
+        return dict(self.facts(url, "--page", self.write("page.html", html), *words)["page"])
 
 
 def place(config: dict[str, Any] | None) -> str:

@@ -9,11 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from explain_kit import BLOG, CONFIG, K_ENCODED, KM, MINTED, SHOP, A, Explainer, K, place
+from ada_url import URL
+from explain_kit import BLOG, CONFIG, KM, MINTED, SHOP, A, Explainer, place
 
 from kmproxy.config import load
 from kmproxy.engine import Engine
-from kmproxy.explain.question import browser_request, read_url
+from kmproxy.explain.question import browser_request
 from kmproxy.messages import Response
 from kmproxy.pages.elements import Elements
 from kmproxy.site import Sites
@@ -78,7 +79,9 @@ def test_people_read_the_same_grouped_by_reason(explainer: Explainer) -> None:
         in text
     )
     assert "  left alone: 1: opted-out: the element says" in text
-    assert "there is no link in it" in explainer.words(BLOG, "--page", explainer.write("p.html", "<p>"))
+    assert "there is no link in it that could be decorated" in explainer.words(
+        BLOG, "--page", explainer.write("p.html", "<p>")
+    )
 
 
 def test_a_shared_cookie_scope_is_named_with_its_line(explainer: Explainer) -> None:
@@ -138,7 +141,7 @@ def test_as_many_links_are_told_of_as_the_proxy_decorates(
     explainer.write("kmproxy.toml", text)
     page = explainer.page(html, "--cookie", "km_ni=ann")
     engine = Engine(Sites(load(explainer.directory / "kmproxy.toml")), lambda: 0.0, bytes)
-    arrival = engine.arrive(browser_request("GET", read_url(BLOG), ((b"Cookie", b"km_ni=ann"),)))
+    arrival = engine.arrive(browser_request("GET", URL(BLOG), ((b"Cookie", b"km_ni=ann"),)))
     assert arrival is not None
     rewriter = engine.depart(arrival, Response(200, b"", ((b"Content-Type", b"text/html"),))).rewriter
     assert rewriter is not None
@@ -159,27 +162,31 @@ def test_the_page_of_a_url_that_identifies_is_the_one_behind_the_redirect(explai
     assert page["links"][0]["becomes"] == f"{BLOG}/?kmi=ann"
 
 
-def test_the_page_of_the_click_is_explained_for_the_same_browser(explainer: Explainer) -> None:
+def test_what_becomes_of_the_link_that_was_clicked_is_told(explainer: Explainer) -> None:
     explainer.write("kmproxy.toml", KM)
-    file = explainer.write("post.html", f'<p>\n<a href="{SHOP}/">s</a>')
-    url = f"{SHOP}/?kmi={K_ENCODED}"
-    for words in (("--from", file), ("--from", f"{BLOG}/post", "--from", file)):
-        told = explainer.facts(url, *words, "--cookie", f"km_ai={A}")
-        assert told["visitor"][0]["after"]["anonymous"] == K
-        [page] = told["pages"]
-        assert page["url"] == (f"{BLOG}/post" if len(words) > 2 else f"{BLOG}/")
-        assert page["links"][0]["becomes"].startswith(f"{SHOP}/?kmi=p2fv")
-    assert explainer.facts(url, "--from", f"{BLOG}/post")["pages"] == []
+    told = explainer.facts(f"{SHOP}/a?b&c#d", "--from", f"{BLOG}/post", "--cookie", f"km_ai={A}")
+    [link] = told["click"]["links"]
+    assert told["click"]["url"] == f"{BLOG}/post"
+    assert link["becomes"] == f"{SHOP}/a?b&c&kmi=p2fvF3kGwdjQPxTO6yYKy8qocPA%3D#d"
+    assert place(link["config"]) == "5: site[0].domain[0].host"
+    for url, words, why in (
+        (f"{SHOP}/?kmi=ann", ("--from", BLOG), "already-tagged"),
+        (BLOG, ("--from", f"{BLOG}/post"), "shared-cookie-scope"),
+    ):
+        [link] = explainer.facts(url, *words)["click"]["links"]
+        assert (link["becomes"], link["why"]) == (None, why)
+    crawled = explainer.facts(SHOP, "--from", BLOG, "--header", "User-Agent: Googlebot/2.1")
+    assert crawled["click"]["left_alone"]["why"] == "crawler"
+    assert explainer.facts(SHOP, "--from", "https://search.example/")["click"] is None
+    assert explainer.facts(SHOP)["click"] is None
 
 
-def test_a_file_alone_is_no_page_of_the_click_where_it_may_be_on_several_domains(
-    explainer: Explainer,
-) -> None:
-    file = explainer.write("post.html", "")
-    done = explainer.run(BLOG, "--from", file)
-    assert done.exit_code == 2
-    assert "Say its URL, too: --from https://" in done.stderr
-    assert explainer.run(SHOP, "--from", file).exit_code == 0
+def test_people_read_of_the_click_and_how_to_see_the_page(explainer: Explainer) -> None:
+    text = explainer.words(f"{SHOP}/a", "--from", BLOG)
+    assert f"\nclick on {BLOG}/\n  decorated with kmi=" in text
+    assert "\n    [kmproxy.toml:10: site[0].domain[0].host = " in text
+    assert f"\n    a: {SHOP}/a\n      -> {SHOP}/a?kmi=" in text
+    assert text.endswith("say --page FILE, or --fetch to ask the upstream.\n")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +201,7 @@ def test_why_a_whole_page_leaves_as_it_came_is_told(
     explainer: Explainer, html: bytes, words: tuple[str, ...], why: str
 ) -> None:
     file = explainer.write("page.html", html)
-    [page] = explainer.facts(BLOG, "--page", file, *words)["pages"]
+    page = explainer.facts(BLOG, "--page", file, *words)["page"]
     assert page["left_alone"]["why"] == why
     assert f"the page leaves as it came: {why}: " in explainer.words(BLOG, "--page", file, *words)
 
@@ -231,7 +238,7 @@ class _Origin(BaseHTTPRequestHandler):
 def origin(explainer: Explainer) -> Iterator[type[_Origin]]:
     handler = type("Origin", (_Origin,), {"asked": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     upstream = f'host = "shop.acme.example"\nupstream = "http://127.0.0.1:{server.server_port}"'
     explainer.write("kmproxy.toml", KM.replace('host = "shop.acme.example"', upstream))
@@ -244,22 +251,18 @@ def origin(explainer: Explainer) -> Iterator[type[_Origin]]:
 def test_a_fetched_page_is_asked_for_as_the_proxy_would_and_its_words_are_heard(
     explainer: Explainer, origin: type[_Origin]
 ) -> None:
-    [page] = explainer.facts(f"{SHOP}/p?kmi=ann&q", "--fetch")["pages"]
+    page = explainer.facts(f"{SHOP}/p?kmi=ann&q", "--fetch")["page"]
     [asked] = origin.asked
     assert (asked["target"], asked["host"], asked["x-km-identity"]) == ("/p?q", "shop.acme.example", "ann")
     assert page["source"] == "the upstream"
     assert [(one["what"], one["why"]) for one in page["decisions"]] == [("word", "named-switched")]
     assert page["links"][0]["becomes"] == f"{BLOG}/?kmi=bob"
-
-
-def test_with_a_page_of_the_click_that_one_is_fetched(explainer: Explainer, origin: type[_Origin]) -> None:
-    [page] = explainer.facts(BLOG, "--from", f"{SHOP}/post", "--fetch")["pages"]
-    assert [asked["target"] for asked in origin.asked] == ["/post"]
-    assert page["url"] == f"{SHOP}/post"
+    assert [(one["name"], one["value"]) for one in page["cookies"]] == [("km_ai", "bob"), ("km_ni", "bob")]
+    assert "cookie km_ni=bob on acme.example" in explainer.words(f"{SHOP}/p?kmi=ann&q", "--fetch")
 
 
 def test_a_redirect_of_the_upstream_is_a_link_too(explainer: Explainer, origin: type[_Origin]) -> None:
-    [page] = explainer.facts(f"{SHOP}/away", "--fetch", "--cookie", "km_ni=bob")["pages"]
+    page = explainer.facts(f"{SHOP}/away", "--fetch", "--cookie", "km_ni=bob")["page"]
     assert page["left_alone"]["why"] == "no-page"
     [link] = page["links"]
     assert (link["element"], link["becomes"]) == ("Location", f"{BLOG}/there?kmi=bob")

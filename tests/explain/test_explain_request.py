@@ -36,11 +36,8 @@ def test_the_visitor_is_told_as_each_provider_reads_them(explainer: Explainer) -
 def test_an_arrival_tells_the_rule_the_cookies_the_calls_and_the_redirect(explainer: Explainer) -> None:
     words = (SHOP + ANN + "&kme=Signed+up&km_plan=pro&q=1", "--cookie", f"km_ai={A}", "--from", BLOG)
     told = explainer.facts(*words)
-    assert decided(told) == [
-        ("evidence", "", "yes"),
-        ("arrival", "kissmetrics", "anonymous-identified"),
-    ]
-    assert place(told["decisions"][1]["config"]) == "site[0].arrival.policy (default)"
+    assert decided(told) == [("arrival", "kissmetrics", "anonymous-identified")]
+    assert place(told["decisions"][0]["config"]) == "site[0].arrival.policy (default)"
     [cookie] = told["cookies"]
     assert (cookie["name"], cookie["value"], cookie["scope"]) == ("km_ni", "ann@acme.example", "acme.example")
     alias, event = told["calls"]
@@ -161,11 +158,51 @@ def test_a_first_visit_gets_the_same_id_each_time_or_none_if_the_file_says_so(ex
     assert place(told["decisions"][0]["config"]) == "9: site[0].identity.mint"
 
 
-def test_an_identity_that_is_refused_is_told_with_its_reason(explainer: Explainer) -> None:
-    told = explainer.facts(SHOP + "/?kmi=null&km__p=x&kme=")
-    rejected = {one["why"]: one["words"] for one in told["decisions"] if one["what"] == "rejected"}
-    assert rejected["identity-forbidden"] == "the identity is none that may be a person's"
-    assert rejected["property-reserved"] == "the property is a reserved one"
+REFUSED = (
+    ("kmi=null", (), "kissmetrics", "identity-forbidden", "the identity is none that may be a person's"),
+    ("kmi=", (), "kissmetrics", "identity-empty", "the identity is empty"),
+    ("kmi=%FF", (), "kissmetrics", "identity-undecodable", "the identity can't be decoded"),
+    ("kmi=a%00", (), "kissmetrics", "identity-control-character", "the identity holds control characters"),
+    (
+        f"kmi={'a' * 256}",
+        (),
+        "kissmetrics",
+        "identity-too-long",
+        "the identity is longer than 255 characters",
+    ),
+    ("distinct_id=null", (), "mixpanel", "identity-forbidden", "the identity is none that may be a person's"),
+    ("km__p=x", (), "kissmetrics", "property-reserved", "the property is a reserved one"),
+    ("kme=", (), "kissmetrics", "event-empty", "the event is empty"),
+)
+DECIDED = (
+    (f"kmi={K_ENCODED}", ("--cookie", f"km_ai={K_ENCODED}"), "kissmetrics", "own-id", "the visitor's own"),
+    (f"kmi={K_ENCODED}", ("--cookie", "km_ni=ann"), "kissmetrics", "named-kept", "never replaces a name"),
+    (f"kmi={K_ENCODED}", (), "kissmetrics", "no-click-from-the-site", "if the click came from another"),
+    (
+        "kmi=ann",
+        ("--cookie", f"km_ai={K_ENCODED}", "--method", "HEAD"),
+        "kissmetrics",
+        "head-joins-nobody",
+        "nobody is joined",
+    ),
+    ("kme=x", ("--method", "HEAD"), "", "head", "it makes no tracking call"),
+)
+
+
+@pytest.mark.parametrize(("query", "words", "provider", "why", "said"), [*REFUSED, *DECIDED])
+def test_what_is_refused_is_told_with_its_reason_in_words(
+    explainer: Explainer, query: str, words: tuple[str, ...], provider: str, why: str, said: str
+) -> None:
+    told = explainer.facts(f"{SHOP}/?{query}", *words)
+    reasons = {(one["provider"], one["why"]): one["words"] for one in told["decisions"]}
+    assert said in reasons[provider, why]
+    assert told["calls"] == []
+    assert told["answer"]["location"] == "/"
+
+
+def test_only_an_anonymous_id_is_asked_where_it_comes_from(explainer: Explainer) -> None:
+    assert "evidence" not in {what for what, _, _ in decided(explainer.facts(SHOP + ANN))}
+    assert "evidence" in {what for what, _, _ in decided(explainer.facts(f"{SHOP}/?kmi={K_ENCODED}"))}
 
 
 def test_every_rule_and_reason_has_words() -> None:
@@ -185,16 +222,17 @@ def test_nothing_is_stored(explainer: Explainer) -> None:
         (("localhost:8080",), 2, "write https://localhost:8080"),
         (("nonsense",), 2, '"nonsense" is no URL'),
         (("ftp://shop.acme.example/",), 2, "neither http nor https"),
-        (("https://shop.acme.exmple:8443/",), 1, "the nearest one is shop.acme.example"),
+        (("https://shop.acme.exmple:8443/",), 2, "the nearest one is shop.acme.example"),
         ((SHOP, "--header", "Nonsense"), 2, 'write it as in "Accept-Language: en"'),
         ((SHOP, "--header", "A: b\r\nC: d"), 2, "is no header"),
         ((SHOP, "--header", "Host: other.example"), 2, "the host is the URL's"),
         ((SHOP, "--cookie", "nonsense"), 2, "is no cookie"),
         ((SHOP, "--method", "TRACE"), 2, "no method that is served"),
-        ((SHOP, "--from", "missing.html"), 2, "missing.html can't be read: No such file"),
-        ((SHOP, "--from", BLOG, "--from", SHOP), 2, "--from is one page"),
-        ((SHOP, "--page", "missing.html"), 2, "missing.html can't be read"),
-        ((BLOG, "--fetch"), 1, "www.acme-blog.example has no upstream to ask"),
+        ((SHOP, "--from", "page"), 2, '"page" is no URL'),
+        ((SHOP, "--page", "x.html", "--fetch"), 2, "say --page or --fetch"),
+        ((SHOP, "--page", "missing.html"), 2, "missing.html can't be read: No such file"),
+        ((SHOP + "/?kmi=x", "--header", "Purpose: prefetch", "--page", __file__), 2, "there is no page"),
+        ((BLOG, "--fetch"), 2, "www.acme-blog.example has no upstream to ask"),
         ((SHOP, "--fetch"), 1, "127.0.0.1:9"),
     ],
 )
