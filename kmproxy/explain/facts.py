@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from kmproxy.identity.visitor import Visitor
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -40,20 +42,12 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Identities:
-    """A visitor as a provider knows them."""
-
-    anonymous: str | None
-    named: str | None
-
-
-@dataclass(frozen=True)
 class Known:
     """The visitor before and after the request, as one provider knows them."""
 
     provider: str
-    before: Identities
-    after: Identities
+    before: Visitor
+    after: Visitor
     scope: str
     """The Domain of the provider's cookie here; ``""`` for this host alone."""
 

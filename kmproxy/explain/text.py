@@ -11,12 +11,12 @@ from kmproxy.explain.facts import (
     Cookie,
     Decision,
     Explanation,
-    Identities,
     Known,
     Link,
     Page,
     Reference,
 )
+from kmproxy.identity.visitor import Visitor
 
 
 def lines(told: Explanation) -> Iterator[str]:
@@ -62,7 +62,7 @@ def _known(known: Known) -> Iterator[str]:
     yield from _config(known.config)
 
 
-def _who(visitor: Identities) -> str:
+def _who(visitor: Visitor) -> str:
     said = {"named": visitor.named, "anonymous": visitor.anonymous}
     return ", ".join(f"{kind} {identity}" for kind, identity in said.items() if identity) or "nobody"
 

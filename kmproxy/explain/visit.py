@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from kmproxy import arriving
 from kmproxy.engine import Engine, refused
 from kmproxy.explain import reasons
-from kmproxy.explain.facts import Answer, Call, Cookie, Decision, Identities, Known
+from kmproxy.explain.facts import Answer, Call, Cookie, Decision, Known
 from kmproxy.explain.settings import Settings
 from kmproxy.identity import cookies as cookie
 from kmproxy.identity.navigation import evidence, is_navigation, is_prefetch
-from kmproxy.identity.visitor import GUARDED, Evidence, Kind, Visitor
+from kmproxy.identity.visitor import GUARDED, Evidence, Kind
 from kmproxy.messages import first, values, without
 from kmproxy.tracking import TrackingCall
 from kmproxy.visit import Arrival, Note
@@ -38,17 +38,13 @@ def visitors(settings: Settings, arrival: Arrival) -> tuple[Known, ...]:
     return tuple(
         Known(
             provider.name,
-            _identities(provider.read(jar)),
-            _identities(after.get(provider.name, provider.read(jar))),
+            provider.read(jar),
+            after.get(provider.name, provider.read(jar)),
             provider.scope(host),
             settings.of_scope(site, provider),
         )
         for provider in site.providers
     )
-
-
-def _identities(visitor: Visitor) -> Identities:
-    return Identities(visitor.anonymous, visitor.named)
 
 
 def decisions(settings: Settings, arrival: Arrival) -> Iterator[Decision]:

@@ -60,6 +60,15 @@ def open_database(path: Path, busy_timeout: float) -> sqlite3.Connection:
     return db
 
 
+def empty_log(path: Path, busy_timeout: float) -> None:
+    """Have the log beside the file hold nothing that was deleted from it.
+
+    Tried for ``busy_timeout`` seconds while others read or write; else it is overwritten in time.
+    """
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=busy_timeout)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
 def is_busy(error: sqlite3.OperationalError) -> bool:
     """Whether another process has the file, for a moment."""
     return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from kmproxy.outbox import rows
 from kmproxy.outbox.duty import Duty
-from kmproxy.outbox.schema import open_database
+from kmproxy.outbox.schema import empty_log, open_database
 from kmproxy.outbox.store import Backlog, Claimed, SetApart, Stats
 from kmproxy.outbox.writer import Writer
 from kmproxy.tracking import TrackingCall
@@ -50,7 +50,8 @@ class SqliteOutbox:
         self._max_bytes = max_bytes
         self._clock = clock
         # Absolute, so that no name has a meaning of its own to SQLite (":memory:").
-        path = path.absolute()
+        self._path = path = path.absolute()
+        self._busy_timeout = busy_timeout
         self._duty = Duty(path.with_name(f"{path.name}-duty"))
         self._writer = Writer(partial(open_database, path, busy_timeout), busy_timeout)
 
@@ -90,7 +91,9 @@ class SqliteOutbox:
         return await asyncio.wrap_future(self._writer.submit(work))
 
     async def forget(self, person: str) -> int:
-        return await asyncio.wrap_future(self._writer.submit(partial(rows.forget, person=person)))
+        forgotten = await asyncio.wrap_future(self._writer.submit(partial(rows.forget, person=person)))
+        await asyncio.to_thread(empty_log, self._path, self._busy_timeout)
+        return forgotten
 
     async def backlog(self) -> list[Backlog]:
         return await asyncio.wrap_future(self._writer.submit(rows.backlog))

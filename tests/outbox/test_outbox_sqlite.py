@@ -45,6 +45,18 @@ def test_only_the_owner_may_read_the_file(sqlite: SqliteOutbox, tmp_path: Path) 
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
 
 
+async def test_who_was_forgotten_is_in_no_file_even_beside_another_process(
+    tmp_path: Path, clock: Clock
+) -> None:
+    with closing(open_file(tmp_path, clock)) as server, closing(open_file(tmp_path, clock)) as command:
+        await server.put([call("ann.secret"), call("bob.other")])
+        await command.forget("ann.secret")
+        left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        assert {"outbox.db", "outbox.db-wal"} <= left.keys()
+        assert b"bob.other" in left["outbox.db"]
+        assert b"ann.secret" not in b"".join(left.values())
+
+
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     path.write_text("my notes, " * 1000)
