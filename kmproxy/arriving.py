@@ -8,7 +8,7 @@ from itertools import product
 
 from kmproxy import validators
 from kmproxy.identity.cookies import Cookies
-from kmproxy.identity.navigation import evidence
+from kmproxy.identity.navigation import comes_from, evidence
 from kmproxy.identity.provider import Inbound, Provider, Randomness
 from kmproxy.identity.visitor import Decision, Evidence, Visitor
 from kmproxy.links import query
@@ -61,9 +61,10 @@ def identify(
     arrival: Arrival, found: Parameters, jar: Cookies, now: float, randomness: Randomness
 ) -> Arrival:
     """``arrival`` with what the parameters make of the visitor: cookies to set, calls to make."""
-    host, site = arrival.host, arrival.domain.site
-    proof = evidence(arrival.request.headers, lambda other: site.leads(host, other) is None)
+    host = arrival.host
+    proof = proof_of_click(arrival)
     secure, is_head = arrival.request.scheme == "https", arrival.request.method == "HEAD"
+    arrival = arrival._replace(notes=(*arrival.notes, *_opted_out(arrival, found, jar)))
     for provider, before in arrival.seen:
         pairs = [(p.name, p.value) for p in found.said if provider.owns(p.name, events=found.records)]
         inbound = provider.inbound(pairs)
@@ -77,6 +78,8 @@ def identify(
         told = provider.alias(decision, now) + provider.record(after, inbound, jar, now, randomness)
         if decision.rule:
             notes.append(Note("arrival", provider.name, decision.rule))
+        if is_head and told:
+            notes.append(Note("rejected", provider.name, "head-records-nobody"))
         arrival = arrival._replace(
             seen=arrival.knowing(provider, after),
             cookies=(*arrival.cookies, *(made.header(secure=secure) for made in cookies)),
@@ -84,6 +87,22 @@ def identify(
             notes=(*arrival.notes, *notes),
         )
     return arrival
+
+
+def proof_of_click(arrival: Arrival) -> Evidence:
+    """Whether the click came from another of the site's domains."""
+    site, host = arrival.domain.site, arrival.host
+    return evidence(arrival.request.headers, lambda other: site.comes_from(other, host))
+
+
+def _opted_out(arrival: Arrival, found: Parameters, jar: Cookies) -> list[Note]:
+    """Whose parameters are not heeded, since the visitor has opted out of them."""
+    reasons = [(provider, provider.opted_out(jar)) for provider in arrival.domain.site.providers]
+    return [
+        Note("rejected", provider.name, reason)
+        for provider, reason in reasons
+        if reason and any(provider.owns(p.name, events=found.records) for p in found.said)
+    ]
 
 
 def _decide(
@@ -104,10 +123,18 @@ def _person_for(inbound: Inbound, provider: Provider, visitor: Visitor, randomne
 
 
 def mint(arrival: Arrival, jar: Cookies, randomness: Randomness) -> Arrival:
-    """``arrival`` with an anonymous ID from every provider that has none for the visitor."""
+    """``arrival`` with an anonymous ID from every provider that has none for the visitor.
+
+    Who comes from a page of this host was given one there. If the vendor's JavaScript deleted that
+    cookie, it knows the visitor by another ID, or not at all: one more would be one too many.
+    """
     secure = arrival.request.scheme == "https"
+    stayed = comes_from(arrival.host, arrival.request.headers)
     for provider, visitor in arrival.seen:
         if visitor.identity:
+            continue
+        if stayed and provider.keeps_elsewhere:
+            arrival = arrival._replace(notes=(*arrival.notes, _not_kept(provider)))
             continue
         made = provider.mint(randomness)
         cookies = provider.set_cookies(arrival.host, jar, visitor, made, randomness)
@@ -124,6 +151,10 @@ def mint(arrival: Arrival, jar: Cookies, randomness: Randomness) -> Arrival:
 
 def _too_large(provider: Provider) -> Note:
     return Note("rejected", provider.name, "cookie-too-large")
+
+
+def _not_kept(provider: Provider) -> Note:
+    return Note("rejected", provider.name, "cookie-not-kept")
 
 
 def redirect(clean: bytes, cookies: tuple[bytes, ...]) -> Response:

@@ -25,6 +25,8 @@ from kmproxy.visit import Arrival, Departure, Note, Seen
 # within an URL (tabs, line ends: WHATWG URL §4.4) or that would end the header.
 _WITH_QUERY = re.compile(rb"/[^\x00-\x20\x7f]*\?[^\x00-\x20\x7f]*")
 
+_AHEAD = Note("rejected", "", "prefetch")
+
 
 class Engine:
     """All decisions for all sites. ``clock`` gives Unix seconds, ``randomness`` bytes."""
@@ -46,7 +48,7 @@ class Engine:
         site = domain.site
         jar = cookie.read(values(request.headers, b"cookie"))
         refusal = refused(site, request.headers, jar)
-        seen = () if refusal else tuple([Seen(provider, provider.read(jar)) for provider in site.providers])
+        seen = () if refusal else _seen(site, jar)
         arrival = Arrival(request, domain, request.headers, request.target, seen)
         navigation = is_navigation(request.method, request.headers)
         if navigation and recording and _WITH_QUERY.fullmatch(request.target):
@@ -69,6 +71,7 @@ class Engine:
         elif is_prefetch(arrival.request.headers):
             if mode == "redirect":
                 return _not_ahead(arrival)
+            arrival = arrival._replace(notes=(_AHEAD,))
         else:
             arrival = arriving.identify(arrival, found, jar, self._clock(), self._randomness)
         if mode == "redirect":
@@ -112,6 +115,11 @@ class Engine:
         return Departure(_with_cookies(caching.personal(headers, arrival.mark), cookies), rewriter)
 
 
+def _seen(site: Site, jar: Cookies) -> tuple[Seen, ...]:
+    """The visitor as each vendor knows it from whom the visitor has not opted out."""
+    return tuple([Seen(p, p.read(jar)) for p in site.providers if p.opted_out(jar) is None])
+
+
 def refused(site: Site, headers: Headers, jar: Cookies) -> str | None:
     """Why this visitor is not to be followed, or None."""
     if is_crawler(first(headers, b"user-agent")):
@@ -127,7 +135,7 @@ def _not_ahead(arrival: Arrival) -> Arrival:
     answer = arriving.plain_answer(
         503, b"Service Unavailable", "Not ahead of the click.", arrival.request.method
     )
-    return arrival._replace(answer=answer, notes=(Note("rejected", "", "prefetch"),))
+    return arrival._replace(answer=answer, notes=(_AHEAD,))
 
 
 def _with_cookies(headers: Headers, cookies: tuple[bytes, ...]) -> Headers:

@@ -83,11 +83,13 @@ class _Hearing:
 
     def record(self, word: Word) -> Arrival:
         inbound = self.provider.event(word.value, word.properties)
-        arrival = self._recorded(inbound) if inbound.event and not self._is_head else self.arrival
+        arrival = self._recorded(inbound) if inbound.event else self.arrival
         notes = [Note("rejected", self.provider.name, reason) for reason in inbound.rejected]
         return arrival._replace(notes=(*arrival.notes, *notes))
 
     def _recorded(self, inbound: Inbound) -> Arrival:
+        if self._is_head:
+            return self._rejected("head-records-nobody")
         person = self._person()
         if person.identity is None:
             return self._rejected("nobody")

@@ -81,6 +81,11 @@ class Site:
         """Whether a query parameter carries an identity of this site."""
         return any(provider.owns(parameter, events=False) for provider in self.providers)
 
+    def comes_from(self, page_host: str, host: str) -> bool:
+        """Whether a link to ``host`` that carries the visitor may have been on a page of ``page_host``."""
+        page_host = page_host.removesuffix(".")
+        return self._hosts.find(page_host) is not None and self.leads(page_host, host) is None
+
     def _form(self, config: FormConfig) -> Form:
         return Form(
             config.event,

@@ -33,10 +33,8 @@ class Metrics:
         self._calls = counter("tracking_calls", "Tries to deliver a tracking call.", "provider", "outcome")
         self._waiting = gauge("outbox_waiting", "Tracking calls not delivered yet.")
         self._set_apart = gauge("outbox_set_apart", "Tracking calls refused for good and kept.")
+        self._fullness = gauge("outbox_fullness", "Share of the outbox's room in use; from 1 on it refuses.")
         self._oldest = gauge("outbox_oldest_seconds", "Age of the oldest call not delivered yet.")
-        self._fullness = gauge(
-            "outbox_fullness", "Share of its room that the outbox has used; from 1 on it takes no more calls."
-        )
 
         # A counter is looked up by its labels' names and values; the ones asked for always are kept.
         self._response = cache(lambda site, hundreds: self._responses.labels(site, f"{hundreds}xx"))
@@ -70,6 +68,6 @@ class Metrics:
         """The exposition format; ``stats`` of the outbox at this moment."""
         self._waiting.set(stats.waiting)
         self._set_apart.set(stats.set_apart)
-        self._oldest.set(stats.oldest_age)
         self._fullness.set(stats.fullness)
+        self._oldest.set(stats.oldest_age)
         return generate_latest(self.registry)

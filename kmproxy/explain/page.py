@@ -63,7 +63,7 @@ def _left_alone(settings: Settings, arrival: Arrival, departure: Departure, body
         return visit.decision(settings, arrival, note)
     if arrival.is_known:
         return _decision("no-page")
-    return visit.refusal(settings, arrival) or _decision("nobody")
+    return next(iter(visit.refusals(settings, arrival)), _decision("nobody"))
 
 
 def _decision(reason: str) -> Decision:

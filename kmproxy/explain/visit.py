@@ -13,7 +13,7 @@ from kmproxy.explain import reasons
 from kmproxy.explain.facts import Answer, Call, Cookie, Decision, Known
 from kmproxy.explain.settings import Settings
 from kmproxy.identity import cookies as cookie
-from kmproxy.identity.navigation import evidence, is_navigation, is_prefetch
+from kmproxy.identity.navigation import is_navigation, is_prefetch
 from kmproxy.identity.visitor import GUARDED, Evidence, Kind
 from kmproxy.messages import first, values, without
 from kmproxy.tracking import TrackingCall
@@ -49,28 +49,29 @@ def visitors(settings: Settings, arrival: Arrival) -> tuple[Known, ...]:
 
 def decisions(settings: Settings, arrival: Arrival) -> Iterator[Decision]:
     """What was decided, in the engine's own words and in plain ones."""
-    refused = refusal(settings, arrival)
-    if refused:
-        yield refused
+    refused = refusals(settings, arrival)
+    yield from refused
     yield from _kind(settings, arrival)
     if not _GATED.isdisjoint(note.why for note in arrival.notes):
         yield _evidence(arrival)
+    told = {(one.provider, one.why) for one in refused}
     for note in arrival.notes:
-        if refused is None or note.why != refused.why:
+        if (note.provider, note.why) not in told:
             yield decision(settings, arrival, note)
     site = arrival.domain.site
-    if refused is None and arrival.is_new_to_some and not site.mint:
+    if arrival.seen and arrival.is_new_to_some and not site.mint:
         words = "a first-time visitor gets no anonymous ID from kmproxy"
         yield Decision("not-minted", "", "first-visit", words, settings.of_site(site, "identity", "mint"))
 
 
-def refusal(settings: Settings, arrival: Arrival) -> Decision | None:
-    """Why the visitor is not to be followed, if so."""
+def refusals(settings: Settings, arrival: Arrival) -> list[Decision]:
+    """Why the visitor is not to be followed, by anybody or by one vendor."""
     site, headers = arrival.domain.site, arrival.request.headers
-    why = refused(site, headers, cookie.read(values(headers, b"cookie")))
-    if why is None:
-        return None
-    return Decision("refused", "", why, reasons.rejected(why), settings.of_refusal(site, why))
+    jar = cookie.read(values(headers, b"cookie"))
+    if why := refused(site, headers, jar):
+        return [Decision("refused", "", why, reasons.rejected(why), settings.of_refusal(site, why))]
+    opted_out = ((provider.name, provider.opted_out(jar)) for provider in site.providers)
+    return [Decision("refused", name, why, reasons.rejected(why)) for name, why in opted_out if why]
 
 
 def _kind(settings: Settings, arrival: Arrival) -> Iterator[Decision]:
@@ -82,19 +83,14 @@ def _kind(settings: Settings, arrival: Arrival) -> Iterator[Decision]:
         yield Decision("request", "", "no-navigation", words)
     elif is_prefetch(request.headers) and not any(note.why == "prefetch" for note in arrival.notes):
         yield Decision("request", "", "prefetch", reasons.REFUSALS["prefetch"])
-    elif said and request.method == "HEAD":
-        words = "nobody looks at a HEAD's answer: it makes no tracking call"
-        yield Decision("request", "", "head", words)
     if said and arrival.answer is None and is_navigation(request.method, request.headers):
         mode = settings.of_site(site, "arrival", "url")
         yield Decision("url", "", str(mode.value), reasons.URLS[str(mode.value)], mode)
 
 
 def _evidence(arrival: Arrival) -> Decision:
-    site, host = arrival.domain.site, arrival.host
-    headers = arrival.request.headers
-    found = evidence(headers, lambda other: site.leads(host, other) is None)
-    typed = found is Evidence.NO and not first(headers, b"referer")
+    found = arriving.proof_of_click(arrival)
+    typed = found is Evidence.NO and not first(arrival.request.headers, b"referer")
     return Decision("evidence", "", found.value, _TYPED if typed else _EVIDENCE[found])
 
 

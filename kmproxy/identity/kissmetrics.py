@@ -48,11 +48,16 @@ class KissmetricsProvider:
     name = "kissmetrics"
     parameter = "kmi"
     cookie_names = ("km_ai", "km_ni")
+    keeps_elsewhere = False
 
     def __init__(self, api_key: str, endpoint: str, cookie_domain: str = "") -> None:
         self._key = api_key
         self._endpoint = endpoint.rstrip("/")
         self._cookie_domain = cookie_domain
+
+    def opted_out(self, cookies: Cookies) -> str | None:
+        # "IP Blocking and Filtering": pages don't load the library where that cookie is, whatever it holds.
+        return "km-ignore" if "km_ignore" in cookies else None
 
     def owns(self, parameter: str, *, events: bool) -> bool:
         if parameter in ("kmi", "km_i"):

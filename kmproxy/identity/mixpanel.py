@@ -74,13 +74,22 @@ class MixpanelProvider:
 
     name = "mixpanel"
     parameter = "distinct_id"
+    keeps_elsewhere = True
+    """The SDK deletes the cookie if its ``persistence`` is ``localStorage``, or an opt-out is kept there."""
 
     def __init__(self, token: str, endpoint: str, id_merge: IdMerge) -> None:
         self._calls = MixpanelCalls(token, endpoint, id_merge)
         self._id_merge = id_merge
         self._cookie = f"mp_{token}_mixpanel"
+        self._opt = f"__mp_opt_in_out_{token}"
         self.cookie_names = (self._cookie,)
         self._visitor = lru_cache(maxsize=4096)(self._read)
+
+    def opted_out(self, cookies: Cookies) -> str | None:
+        """As the SDK: an opt-in outweighs ``mp_optout``, which is for all projects."""
+        opted = cookies.get(self._opt)
+        out = opted == b"0" or (opted != b"1" and cookies.get("mp_optout", b"") != b"")
+        return "opted-out" if out else None
 
     def owns(self, parameter: str, *, events: bool) -> bool:
         return parameter == self.parameter

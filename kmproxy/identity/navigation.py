@@ -49,6 +49,11 @@ def evidence(headers: Headers, is_other_domain: Callable[[str], bool]) -> Eviden
     return Evidence.NO if first(headers, b"sec-fetch-site") == b"none" else Evidence.DOUBT
 
 
+def comes_from(host: str, headers: Headers) -> bool:
+    """Whether the click was on a page of ``host``, by its Referer."""
+    return _host(first(headers, b"referer").decode("latin-1")) == host
+
+
 def _host(url: str) -> str:
     try:
         return urlsplit(url).hostname or ""

@@ -54,6 +54,13 @@ class Provider(Protocol):
     def cookie_names(self) -> tuple[str, ...]:
         """The cookies a visitor is known by."""
 
+    @property
+    def keeps_elsewhere(self) -> bool:
+        """Whether the vendor's JavaScript may keep the ID where no server sees it, and delete the cookie."""
+
+    def opted_out(self, cookies: Cookies) -> str | None:
+        """Why the vendor's JavaScript leaves this browser alone, by what its cookies say, or None."""
+
     def owns(self, parameter: str, *, events: bool) -> bool:
         """Whether a query parameter is this vendor's; with ``events`` those that record, too."""
 

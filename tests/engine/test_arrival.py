@@ -467,10 +467,10 @@ def test_a_prefetch_identifies_nobody_and_is_not_answered_ahead_with_a_redirect(
     request = ask("/p?kmi=bob&x=1", *FROM_BLOG, (b"Sec-Purpose", b"prefetch"), cookie=km(A))
     arrival = arrive(request, arrival={"url": url})
     assert (arrival.cookies, arrival.minted, arrival.calls) == ((), (), ())
+    assert rules(arrival) == [("rejected", "", "prefetch")]
     if url == "redirect":
         assert answer(arrival).status == 503
         assert first(answer(arrival).headers, b"cache-control") == b"no-store"
-        assert rules(arrival) == [("rejected", "", "prefetch")]
     else:
         assert arrival.answer is None
         assert arrival.target == (b"/p?x=1" if url == "inline" else b"/p?kmi=bob&x=1")
@@ -497,7 +497,10 @@ def test_a_head_joins_and_records_nobody(cookie: str, k: str, rule: str, cookies
     assert answer(arrival).body == b""
     assert arrival.calls == ()
     assert jar(arrival.cookies) == cookies
-    assert rules(arrival) == [("arrival", "kissmetrics", rule)]
+    assert rules(arrival) == [
+        ("arrival", "kissmetrics", rule),
+        ("rejected", "kissmetrics", "head-records-nobody"),
+    ]
 
 
 # Minting

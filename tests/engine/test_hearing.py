@@ -374,7 +374,7 @@ def test_a_script_whose_request_is_recorded_makes_a_person_as_well() -> None:
         (km(A, "bob"), (IDENTIFY_ANN,), {"km_ai": "ann", "km_ni": "ann"}, ["named-switched"]),
         (km(A, "bob"), (LOGOUT,), {"km_ai": MINTED}, ["cleared"]),
         (km(A), ((b"X-KM-Alias", b"ann"),), {"km_ai": A}, ["head-joins-nobody"]),
-        (km(A), (RECORD,), {"km_ai": A}, []),
+        (km(A), (RECORD,), {"km_ai": A}, ["head-records-nobody"]),
     ],
 )
 def test_a_head_joins_and_records_nobody(

@@ -219,6 +219,16 @@ LINKS: list[tuple[str, str, dict[Policy, tuple[Kept, list[str]]]]] = [
         {"exact": ({"km_ai": "bob", "km_ni": "bob"}, []), "guarded": ({"km_ni": "bob"}, [])},
     ),
     (ONLY_NAMED, K, {"exact": ({"km_ai": K, "km_ni": K}, []), "guarded": ({"km_ni": "bob"}, [])}),
+    (ONLY_NAMED, "", {policy: ({"km_ni": "bob"}, []) for policy in POLICIES}),
+    (ONLY_NAMED, "null", {policy: ({"km_ni": "bob"}, []) for policy in POLICIES}),
+    (TWICE_NAMED, "ann", {policy: ({"km_ai": "ann", "km_ni": "ann"}, []) for policy in POLICIES}),
+    (TWICE_NAMED, "bob", {policy: ({"km_ai": "bob", "km_ni": "bob"}, []) for policy in POLICIES}),
+    (
+        TWICE_NAMED,
+        K,
+        {"exact": ({"km_ai": K, "km_ni": K}, []), "guarded": ({"km_ai": "bob", "km_ni": "bob"}, [])},
+    ),
+    (TWICE_NAMED, "null", {policy: ({"km_ai": "bob", "km_ni": "bob"}, []) for policy in POLICIES}),
 ]
 
 

@@ -185,7 +185,7 @@ DECIDED = (
         "head-joins-nobody",
         "nobody is joined",
     ),
-    ("kme=x", ("--method", "HEAD"), "", "head", "it makes no tracking call"),
+    ("kme=x", ("--method", "HEAD"), "kissmetrics", "head-records-nobody", "it makes no tracking call"),
 )
 
 
@@ -198,6 +198,21 @@ def test_what_is_refused_is_told_with_its_reason_in_words(
     assert said in reasons[provider, why]
     assert told["calls"] == []
     assert told["answer"]["location"] == "/"
+
+
+def test_who_opted_out_of_a_vendor_is_nobody_to_that_vendor_alone(explainer: Explainer) -> None:
+    for url in (SHOP, SHOP + "/?kmi=ann"):
+        told = explainer.facts(url, "--cookie", "km_ignore=1; mp_optout=1")
+        assert decided(told) == [
+            ("refused", "kissmetrics", "km-ignore"),
+            ("refused", "mixpanel", "opted-out"),
+        ]
+        assert told["cookies"] == told["calls"] == []
+    told = explainer.facts(SHOP, "--cookie", "km_ignore=1")
+    assert decided(told) == [("refused", "kissmetrics", "km-ignore"), ("minted", "mixpanel", "first-visit")]
+    assert "kissmetrics refused: km-ignore: the browser has the cookie" in explainer.words(
+        SHOP, "--cookie", "km_ignore=1"
+    )
 
 
 def test_only_an_anonymous_id_is_asked_where_it_comes_from(explainer: Explainer) -> None:

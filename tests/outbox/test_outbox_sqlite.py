@@ -45,13 +45,17 @@ def test_only_the_owner_may_read_the_file(sqlite: SqliteOutbox, tmp_path: Path) 
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
 
 
+def _files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
 async def test_who_was_forgotten_is_in_no_file_even_beside_another_process(
     tmp_path: Path, clock: Clock
 ) -> None:
     with closing(open_file(tmp_path, clock)) as server, closing(open_file(tmp_path, clock)) as command:
         await server.put([call("ann.secret"), call("bob.other")])
         await command.forget("ann.secret")
-        left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        left = _files(tmp_path)
         assert {"outbox.db", "outbox.db-wal"} <= left.keys()
         assert b"bob.other" in left["outbox.db"]
         assert b"ann.secret" not in b"".join(left.values())
