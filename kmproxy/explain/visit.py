@@ -14,7 +14,7 @@ from kmproxy.explain.facts import Answer, Call, Cookie, Decision, Known
 from kmproxy.explain.settings import Settings
 from kmproxy.identity import cookies as cookie
 from kmproxy.identity.navigation import is_navigation, is_prefetch
-from kmproxy.identity.visitor import GUARDED, Evidence, Kind
+from kmproxy.identity.visitor import GUARDED, Evidence, Kind, State
 from kmproxy.messages import first, values, without
 from kmproxy.tracking import TrackingCall
 from kmproxy.visit import Arrival, Note
@@ -24,8 +24,10 @@ _EVIDENCE = {
     Evidence.DOUBT: "where the click came from is in doubt: there is no Referer",
     Evidence.NO: "the Referer names no other domain of the site that the click could have come from",
 }
-_GATED = frozenset(rule.name for rule in GUARDED if rule.kinds == {Kind.ANONYMOUS})
-"""Only an anonymous ID is asked where it comes from."""
+_GATED = frozenset(
+    rule.name for rule in GUARDED if rule.kinds == {Kind.ANONYMOUS} and rule.states != {State.NAMED}
+)
+"""Only an anonymous ID is asked where it comes from, and only by who has no name."""
 
 _TYPED = "the URL was typed, pasted or opened by another program (for a click, say --from PAGE)"
 
@@ -49,12 +51,12 @@ def visitors(settings: Settings, arrival: Arrival) -> tuple[Known, ...]:
 
 def decisions(settings: Settings, arrival: Arrival) -> Iterator[Decision]:
     """What was decided, in the engine's own words and in plain ones."""
-    refused = refusals(settings, arrival)
-    yield from refused
+    reasons_against = refusals(settings, arrival)
+    yield from reasons_against
     yield from _kind(settings, arrival)
     if not _GATED.isdisjoint(note.why for note in arrival.notes):
         yield _evidence(arrival)
-    told = {(one.provider, one.why) for one in refused}
+    told = {(one.provider, one.why) for one in reasons_against}
     for note in arrival.notes:
         if (note.provider, note.why) not in told:
             yield decision(settings, arrival, note)
