@@ -14,6 +14,7 @@ from kmproxy.config.load import Source
 from kmproxy.current import CurrentVisitor
 from kmproxy.door import Door, rewritten
 from kmproxy.messages import Headers, Request, Response, first
+from kmproxy.pages.negotiated import Negotiated
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.passage import through
 from kmproxy.visit import Arrival
@@ -39,7 +40,7 @@ class KmproxyMiddleware:
 
     def __init__(self, app: App, config: Source | None = None) -> None:
         self._app = app
-        self._door = Door(config)
+        self._door = Door(config, Negotiated())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -62,8 +62,8 @@ def not_modified(arrival: Arrival, headers: Headers) -> Headers:
     return caching.vary_on_cookie(headers) if varies else headers
 
 
-def rewriter(arrival: Arrival, headers: Headers) -> PageRewriter:
-    """What the page's body goes through."""
+def rewriter(arrival: Arrival, headers: Headers, made: bytes) -> PageRewriter:
+    """What the page's body goes through; it leaves in the coding ``made``, or as it came (``b""``)."""
     site, origin = arrival.domain.site, arrival.origin
 
     def scan() -> PageScan:
@@ -72,7 +72,7 @@ def rewriter(arrival: Arrival, headers: Headers) -> PageRewriter:
     texts = Texts(arrival.parameters("&amp;"), _fields(arrival) if site.elements.has_forms else b"")
     announced = first(headers, b"content-length")
     length = int(announced[:18]) if announced.isdigit() else 0
-    return PageRewriter(_coding(headers), scan, texts, site.memory.templates, origin, length)
+    return PageRewriter(_coding(headers), scan, texts, site.memory.templates, origin, length, made)
 
 
 def _fields(arrival: Arrival) -> bytes:

@@ -16,6 +16,7 @@ from kmproxy.later import Later
 from kmproxy.observer import Observers
 from kmproxy.outbox.courier import Courier
 from kmproxy.pages.codings import CodingError
+from kmproxy.pages.negotiated import Negotiated
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.passage import Passage
 from kmproxy.site import Sites
@@ -27,12 +28,13 @@ _log = logging.getLogger(__name__)
 class Door:
     """One way into an app. ``config``: a path, a mapping, a Config, or None for the default paths.
 
-    Raises ConfigError with everything that is wrong. It may be made before a server forks.
+    ``negotiated``, where the app may have its compression within. Raises ConfigError with everything
+    that is wrong. It may be made before a server forks.
     """
 
-    def __init__(self, config: Source | None) -> None:
+    def __init__(self, config: Source | None, negotiated: Negotiated | None = None) -> None:
         loaded = load(config)
-        self._sites = Sites(loaded)
+        self._sites = Sites(loaded, negotiated)
         self._engine = Engine(self._sites, time.time, os.urandom)
         self.passage = Passage(self._engine, Observers())
         self.courier = Courier(loaded.outbox.url)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from kmproxy import arriving, caching, departing, hearing, submitting
+from kmproxy import arriving, caching, compressing, departing, hearing, submitting
 from kmproxy.identity import cookies as cookie
 from kmproxy.identity.cookies import Cookies
 from kmproxy.identity.crawlers import is_crawler
@@ -58,7 +58,7 @@ class Engine:
         if navigation and site.mint and arrival.is_new_to_some and not is_prefetch(request.headers):
             arrival = arriving.mint(arrival, jar, self._randomness)
         arrival = submitting.begin(arrival, refusal)
-        return arrival._replace(headers=arriving.for_upstream(arrival))
+        return compressing.ask_plain(arrival._replace(headers=arriving.for_upstream(arrival)))
 
     def _follow(self, arrival: Arrival, jar: Cookies, refusal: str | None) -> Arrival:
         """The visitor identified from the URL, and the URL made clean."""
@@ -111,8 +111,10 @@ class Engine:
         cookies = arrival.cookies + arrival.minted
         if reason := departing.left_alone(headers):
             return Departure(_with_cookies(headers, cookies), notes=(Note("left-alone", "", reason),))
-        rewriter = None if arrival.request.method == "HEAD" else departing.rewriter(arrival, headers)
-        return Departure(_with_cookies(caching.personal(headers, arrival.mark), cookies), rewriter)
+        coding = compressing.coding(arrival, response.status, headers)
+        rewriter = None if arrival.request.method == "HEAD" else departing.rewriter(arrival, headers, coding)
+        headers = compressing.encoded(caching.personal(headers, arrival.mark), coding)
+        return Departure(_with_cookies(headers, cookies), rewriter)
 
 
 def _seen(site: Site, jar: Cookies) -> tuple[Seen, ...]:

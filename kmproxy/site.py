@@ -24,6 +24,7 @@ from kmproxy.links.entities import decode
 from kmproxy.links.hosts import HostMap
 from kmproxy.pages.chunks import ChunkCache
 from kmproxy.pages.elements import Elements
+from kmproxy.pages.negotiated import Negotiated
 from kmproxy.pages.scanner import Scanner
 from kmproxy.pages.syntax import any_case
 from kmproxy.pages.templates import Templates
@@ -42,6 +43,8 @@ class Memory(NamedTuple):
 
     chunks: ChunkCache
     templates: Templates
+    negotiated: Negotiated | None
+    """None where an app is left to compress its pages by itself."""
 
 
 class Domain:
@@ -145,8 +148,8 @@ def _pattern(host: str) -> bytes:
 class Sites:
     """Every host that is served, and the domain it belongs to."""
 
-    def __init__(self, config: Config) -> None:
-        memory = Memory(ChunkCache(CHUNK_BYTES), Templates(TEMPLATE_BYTES))
+    def __init__(self, config: Config, negotiated: Negotiated | None = None) -> None:
+        memory = Memory(ChunkCache(CHUNK_BYTES), Templates(TEMPLATE_BYTES), negotiated)
         self.all = tuple(Site(site, memory) for site in config.site)
         self._hosts = HostMap((domain.host, domain) for site in self.all for domain in site.domains)
 

@@ -66,6 +66,9 @@ class Arrival(NamedTuple):
     form: Submission | None = None
     """What the request's body goes through on its way to whoever reads it, where it is a tracked form."""
 
+    coding: bytes = b""
+    """What the app would compress the page in, had it not been asked for a plain one."""
+
     @property
     def host(self) -> str:
         """The host asked for: lower case, no port."""

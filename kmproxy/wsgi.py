@@ -16,6 +16,7 @@ from kmproxy.forms.reading import Input
 from kmproxy.later import do
 from kmproxy.messages import Headers, Request, Response, index
 from kmproxy.pages.codings import CodingError
+from kmproxy.pages.negotiated import Negotiated
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.passage import through_blocking
 from kmproxy.visit import Arrival, Departure
@@ -43,7 +44,7 @@ class KmproxyMiddleware:
 
     def __init__(self, app: WSGIApplication, config: Source | None = None) -> None:
         self._app = app
-        self._door = Door(config)
+        self._door = Door(config, Negotiated())
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         self._door.begin_soon()

@@ -8,9 +8,9 @@ from functools import cached_property, partial
 from kmproxy.pages import blocks, charset, compressed
 from kmproxy.pages.blocks import ChunkEncoder, Job
 from kmproxy.pages.chunks import Chunk, PageScan, Texts
-from kmproxy.pages.codings import CodingError, Decoder, decoder
+from kmproxy.pages.codings import CodingError, Decoder, Encoder, Plain, decoder, encoder
 from kmproxy.pages.scanner import LATE_BASE
-from kmproxy.pages.templates import Key, Template, Templates, Waiting
+from kmproxy.pages.templates import Key, Template, Templates, Waiting, undated
 
 MAX_WHOLE = 1 << 18
 """Bytes of an encoded body that are waited for, so that it may be known whole."""
@@ -22,7 +22,8 @@ class PageRewriter:
     ``texts`` go into the slots. A compressed body that comes without a pause is first looked
     for whole among the templates. A body that turns out not to be in its ``coding`` before
     anything was let out leaves as it came; one that breaks later can't be mended and raises.
-    ``length`` is the body's as far as it was announced, in bytes.
+    ``length`` is the body's as far as it was announced, in bytes. ``made`` is the coding it leaves in,
+    if that is another one.
     """
 
     def __init__(
@@ -33,13 +34,15 @@ class PageRewriter:
         templates: Templates,
         page: str,
         length: int = 0,
+        made: bytes = b"",
     ) -> None:
         self._coding = coding
+        self._made = made or coding
         self._new_scan = new_scan
         self._texts = texts
         self._templates = templates
         self._page = page
-        may_wait = coding in compressed.CODINGS and length <= MAX_WHOLE
+        may_wait = self._made in compressed.CODINGS and length <= MAX_WHOLE
         self._waiting = Waiting(templates.patience) if may_wait else None
         """While the body is waited for: what of it is held back meanwhile."""
         self._chunks: list[Chunk] | None = [] if self._waiting else None
@@ -67,7 +70,12 @@ class PageRewriter:
 
     @cached_property
     def _encoder(self) -> ChunkEncoder:
-        return blocks.encoder(self._coding)
+        return blocks.encoder(self._made)
+
+    @cached_property
+    def _bypass(self) -> Encoder:
+        """What a page goes through that is let by."""
+        return Plain() if self._made == self._coding else encoder(self._made)
 
     @property
     def jobs(self) -> Sequence[Job]:
@@ -84,7 +92,7 @@ class PageRewriter:
     def write(self, data: bytes) -> bytes:
         """What leaves at once. Raises CodingError once the body can't be what it claimed."""
         if self._passing:
-            return data
+            return self._bypass.write(data)
         if self._waiting and self._raw is not None:
             self._raw.append(data)
             return b"" if self._waiting.grow(len(data)) <= MAX_WHOLE else self._go_on()
@@ -98,22 +106,25 @@ class PageRewriter:
         undecided = self._raw is not None and not self._passing
         if undecided and self._first and self._first not in charset.HALF_MARKS:
             out += self._begin()
-        if self._passing or self._raw is not None:
+        if self._passing:
+            return out + self._bypass.flush()
+        if self._raw is not None:
             return out
         return out + self._encoded(self._scan.flush()) + self._encoder.flush()
 
     def finish(self) -> bytes:
         """The rest. Raises CodingError where the body was cut short: it must not look whole."""
         if self._passing or (self._raw is not None and not any(self._raw)):
-            return b""
+            return self._bypass.finish()
         if not self._waiting:
             self._chunks = None
             return self._finish()
         body = b"".join(self._raw or ())
-        key = Key(self._page, self._coding, len(self._texts.query), body)
+        whole = undated(self._coding, body)
+        key = Key(self._page, self._coding, self._made, len(self._texts.query), whole)
         template = self._templates.get(key)
         if template is None:
-            return self._first_sight(key)
+            return self._first_sight(key, body)
         self.decorated, self.skipped = template.decorated, template.skipped
         return template.compressed.fill(self._texts.query) if template.compressed else body
 
@@ -124,9 +135,9 @@ class PageRewriter:
         where the upstream went away.
         """
         if self._passing:
-            return b""
+            return self._bypass.flush()
         if self._raw is not None:
-            return self._give_up("broken-off")
+            return self._give_up("broken-off") + self._bypass.flush()
         return self._encoded(self._scan.finish()) + self._encoder.flush()
 
     def _go_on(self) -> bytes:
@@ -135,34 +146,34 @@ class PageRewriter:
         self._chunks = None
         return self._decode(b"".join(self._raw or ()))
 
-    def _first_sight(self, key: Key) -> bytes:
+    def _first_sight(self, key: Key, body: bytes) -> bytes:
         """A whole body without a template: made as any other, and remembered."""
         self._waiting = None
         try:
-            plain = self._decoder.write(key.body) + self._decoder.finish()
+            plain = self._decoder.write(body) + self._decoder.finish()
         except CodingError:
             # Nothing has left yet: let it be as broken as it was.
             return self._give_up("wrong-coding")
-        if self._scan.leads_nowhere(plain):
+        if self._made == self._coding and self._scan.leads_nowhere(plain):
             self._templates.put(key, Template(None, 0, {}))
-            return key.body
+            return body
         self._first = plain
         out = self._begin()
         if self.left_alone:
-            return out
+            return out + self._bypass.finish()
         out += self._end()
         if LATE_BASE in self.skipped:
             self._scan, self._chunks = self._scan.again(), []
             del self._encoder
             out = self._fill(plain) + self._end()
-        return self._remember(key, out)
+        return self._remember(key, body, out)
 
-    def _remember(self, key: Key, out: bytes) -> bytes:
+    def _remember(self, key: Key, body: bytes, out: bytes) -> bytes:
         """Have a template made of a body seen before; a page without a link leaves as it came."""
         chunks = self._chunks or []
-        if not self.decorated:
+        if not self.decorated and self._made == self._coding:
             self._templates.put(key, Template(None, 0, self.skipped))
-            return key.body
+            return body
         if self._templates.seen_before(key) and not any(chunk.kinds for chunk in chunks):
             self._jobs.append(partial(_build, self._templates, key, chunks, self.skipped))
         return out
@@ -194,7 +205,7 @@ class PageRewriter:
         if self._raw is not None:
             self._first, rest = self._first + rest, b""
             out = self._begin()
-        return out if self._passing else out + self._fill(rest) + self._end()
+        return out + self._bypass.finish() if self._passing else out + self._fill(rest) + self._end()
 
     def _end(self) -> bytes:
         out = self._encoded(self._scan.finish()) + self._encoder.finish()
@@ -214,7 +225,7 @@ class PageRewriter:
             raise CodingError("the body breaks off")
         self._passing = True
         self.left_alone = reason
-        return b"".join(self._raw)
+        return self._bypass.write(b"".join(self._raw))
 
 
 def _build(templates: Templates, key: Key, chunks: list[Chunk], skipped: dict[str, int]) -> None:
@@ -222,6 +233,6 @@ def _build(templates: Templates, key: Key, chunks: list[Chunk], skipped: dict[st
     for chunk in chunks:
         pieces[-1] += chunk.pieces[0]
         pieces += chunk.pieces[1:]
-    made = compressed.build(pieces, key.length, key.coding)
+    made = compressed.build(pieces, key.length, key.made)
     if made is not None:
         templates.put(key, Template(made, len(pieces) - 1, skipped))

@@ -14,6 +14,9 @@ from kmproxy.pages.compressed import CompressedTemplate
 _REMEMBERED_SIGHTS = 65_536
 """Bodies of which it is known that they were seen once."""
 
+_PLAIN_GZIP, _NAMED_GZIP = b"\x1f\x8b\x08\x00", b"\x1f\x8b\x08\x08"
+"""How a gzip header begins that has none of the optional fields, or only FNAME."""
+
 
 class Key(NamedTuple):
     """What a template depends on: no visitor, but the length of a visitor's text."""
@@ -22,13 +25,29 @@ class Key(NamedTuple):
     """The page's host and origin, which decide where its links lead."""
 
     coding: bytes
+    made: bytes
+    """The codings in which it came and leaves."""
+
     length: int
     body: bytes
-    """As the upstream sent it, whole: nothing less tells two pages apart for certain."""
+    """As the upstream sent it, whole, though ``undated``: nothing less tells two pages apart for certain."""
 
     def __hash__(self) -> int:
         # Many times faster than Python's own, and two bodies of one sum are told apart all the same.
         return isal_zlib.crc32(self.body)
+
+
+def undated(coding: bytes, body: bytes) -> bytes:
+    """A body without what its gzip header tells of a file: to some compressors each page is a new one.
+
+    Python's put the time there, Django's noise for a name (RFC 1952 §2.3.1). No other body comes to the same.
+    """
+    if coding != b"gzip":
+        return body
+    if body.startswith(_PLAIN_GZIP):
+        return _PLAIN_GZIP + body[10:]
+    end = body.find(b"\0", 10) if body.startswith(_NAMED_GZIP) else -1
+    return body if end < 0 else _PLAIN_GZIP + body[end + 1 :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ EVERYBODY = (
         ),
         (
             *(f"{FASTAPI}-kmproxy-gzip", "FastAPI, kmproxy around gzip", middleware.fastapi("kmproxy+gzip")),
-            "kmproxy decorates what GZipMiddleware has compressed",
+            "kmproxy compresses what GZipMiddleware would",
         ),
         (
             *(f"{FASTAPI}-kmproxy-gzipped", "FastAPI, kmproxy, pages kept as gzip"),
@@ -139,7 +139,7 @@ EVERYBODY = (
                 "Flask, kmproxy around gzip",
                 middleware.flask("kmproxy+compress"),
             ),
-            "kmproxy decorates what Flask-Compress has compressed",
+            "kmproxy compresses what Flask-Compress would",
         ),
         (
             *(f"{FLASK}-kmproxy-gzipped", "Flask, kmproxy, pages kept as gzip"),

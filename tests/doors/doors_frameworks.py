@@ -126,7 +126,6 @@ async def _by_wsgi(app: Any, case: Case, kept: Kept) -> Exchange:
 
 def _django(say: Say) -> None:
     """Django has one application a process: only its view is a new one."""
-    from django.conf import settings
     from django.http import HttpRequest, HttpResponse
     from django.urls import clear_url_caches, path
 
@@ -136,6 +135,13 @@ def _django(say: Say) -> None:
     urls: Any = ModuleType("doors_urls")
     urls.urlpatterns = [path("", view)]
     sys.modules["doors_urls"] = urls
+    django_settings()
+    clear_url_caches()
+
+
+def django_settings() -> None:
+    """Made once a process, whoever is the first to need them."""
+    from django.conf import settings
+
     if not settings.configured:
         settings.configure(ROOT_URLCONF="doors_urls", ALLOWED_HOSTS=["*"], SECRET_KEY="none", USE_TZ=True)
-    clear_url_caches()

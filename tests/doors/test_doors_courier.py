@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from doors_aiohttp import html
+from doors_asgi import saying
 from doors_engine import config
-from doors_inside import asgi_answer, wsgi_answer
+from doors_inside import asgi_answer, messages_of, wsgi_answer
 from doors_kit import ANONYMOUS, BLOG, Case
 from doors_wire import parsed, speak
 
@@ -99,3 +102,51 @@ async def test_an_outbox_that_can_not_be_opened_costs_nobody_their_page(
     status, headers, body, _ = wsgi_answer(wsgi.KmproxyMiddleware(app, settings), ARRIVAL)
     assert (status, body) == (200, b"kmi=bob")
     assert b"Set-Cookie" not in dict(headers)
+
+
+@pytest.mark.parametrize("door", ["asgi", "aiohttp"])
+async def test_a_call_that_waits_for_the_disk_holds_up_nobody_else(
+    door: str, tmp_path: Path, couriers: list[Courier]
+) -> None:
+    file = tmp_path / "outbox.db"
+    async with vendor() as (endpoint, calls), AsyncExitStack() as stack:
+        kissmetrics = {"api_key": "key", "endpoint": endpoint}
+        settings = config(outbox=f"sqlite:{file}", kissmetrics=kissmetrics)
+        ask = await (_asking_asgi(settings) if door == "asgi" else _asking_aiohttp(settings, stack))
+        assert await ask(ARRIVAL) == 302
+        await calls.get()
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            waiting = asyncio.ensure_future(ask(ARRIVAL))
+            async with asyncio.timeout(10):
+                for _ in range(20):
+                    assert await ask(Case("page")) == 200
+            assert not waiting.done()
+            other.execute("COMMIT")
+        assert await waiting == 302
+        for courier in couriers:
+            await asyncio.to_thread(courier.close)
+
+
+async def _asking_asgi(settings: Config) -> Callable[[Case], Awaitable[int]]:
+    app = asgi.KmproxyMiddleware(saying(*messages_of(Case("page"))), settings)
+
+    async def ask(case: Case) -> int:
+        return (await asgi_answer(app, case))[0]
+
+    return ask
+
+
+async def _asking_aiohttp(settings: Config, stack: AsyncExitStack) -> Callable[[Case], Awaitable[int]]:
+    app = web.Application(middlewares=[aiohttp.middleware(settings)])
+    app.router.add_get("/", _page)
+    server = await stack.enter_async_context(TestServer(app))
+
+    async def ask(case: Case) -> int:
+        return parsed("GET", await speak(server.port or 0, case.request))[0]
+
+    return ask
+
+
+async def _page(request: web.Request) -> web.Response:
+    return html()

@@ -7,9 +7,13 @@ import urllib.request
 from functools import cache
 
 
-@cache
 def page(upstream: int, path: str) -> bytes:
-    """The page as the upstream has it."""
+    """The page as the upstream has it, in bytes of its own as if it had just been made."""
+    return bytes(bytearray(_page(upstream, path)))
+
+
+@cache
+def _page(upstream: int, path: str) -> bytes:
     with urllib.request.urlopen(f"http://127.0.0.1:{upstream}{path}") as answer:
         found: bytes = answer.read()
     return found
