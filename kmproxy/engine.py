@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from kmproxy import arriving, caching, compressing, departing, hearing, submitting
 from kmproxy.identity import cookies as cookie
@@ -46,9 +47,10 @@ class Engine:
         if domain is None:
             return None
         site = domain.site
-        jar = cookie.read(values(request.headers, b"cookie"))
+        jar, seen = _read(site, tuple(values(request.headers, b"cookie")))
         refusal = refused(site, request.headers, jar)
-        seen = () if refusal else _seen(site, jar)
+        if refusal:
+            seen = ()
         arrival = Arrival(request, domain, request.headers, request.target, seen)
         navigation = is_navigation(request.method, request.headers)
         if navigation and recording and _WITH_QUERY.fullmatch(request.target):
@@ -117,9 +119,14 @@ class Engine:
         return Departure(_with_cookies(headers, cookies), rewriter)
 
 
-def _seen(site: Site, jar: Cookies) -> tuple[Seen, ...]:
-    """The visitor as each vendor knows it from whom the visitor has not opted out."""
-    return tuple([Seen(p, p.read(jar)) for p in site.providers if p.opted_out(jar) is None])
+@lru_cache(maxsize=1024)
+def _read(site: Site, lines: tuple[bytes, ...]) -> tuple[Cookies, tuple[Seen, ...]]:
+    """The cookies, and the visitor as each vendor knows it from whom the visitor has not opted out.
+
+    Remembered, for a browser says the same with each of a page's requests.
+    """
+    jar = cookie.read(lines)
+    return jar, tuple([Seen(p, p.read(jar)) for p in site.providers if p.opted_out(jar) is None])
 
 
 def refused(site: Site, headers: Headers, jar: Cookies) -> str | None:

@@ -39,6 +39,7 @@ class Metrics:
         # A counter is looked up by its labels' names and values; the ones asked for always are kept.
         self._response = cache(lambda site, hundreds: self._responses.labels(site, f"{hundreds}xx"))
         self._decorated_on = cache(self._decorated.labels)
+        self._skipped_on = cache(self._skipped.labels)
 
     def arrived(self, arrival: Arrival) -> None:
         for note in arrival.notes:
@@ -54,7 +55,7 @@ class Metrics:
         site = arrival.domain.site.name
         self._decorated_on(site).inc(rewriter.decorated)
         for why, count in rewriter.skipped.items():
-            self._skipped.labels(site, why).inc(count)
+            self._skipped_on(site, why).inc(count)
         if rewriter.left_alone:
             self._decisions.labels(site, "left-alone", "", rewriter.left_alone).inc()
 
