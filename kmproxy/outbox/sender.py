@@ -15,13 +15,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-import aiohttp
-
 from kmproxy.errors import OutboxError
 from kmproxy.outbox.settle import settle
 from kmproxy.outbox.store import Claimed, Outbox
-from kmproxy.outbox.together import groups, most
-from kmproxy.outbox.vendor import new_session, send
+from kmproxy.outbox.together import groups, lines, most
+from kmproxy.outbox.vendor import Vendors
 from kmproxy.outbox.verdict import Outcome, Verdict
 from kmproxy.tracking import TrackingCall
 
@@ -36,15 +34,16 @@ class Sender:
     """Claims due calls and sends them, several persons at a time, each person's in order.
 
     Each provider has its own ``concurrency`` of requests: one that hangs does not hold up another.
-    Where a provider takes several calls in a request, each has as many as went well last time,
-    doubled; half as many when they did not, so that a call that fails soon fails alone.
+    Where several calls of a provider go together, in one request or on one connection, as many do as
+    went well last time, doubled; half as many when they did not, so that a call that fails soon fails
+    alone, and one that hangs soon hangs alone.
     """
 
     def __init__(
         self,
         outbox: Outbox,
         *,
-        session_factory: Callable[[], aiohttp.ClientSession] = new_session,
+        vendors: Callable[[], Vendors] = Vendors,
         clock: Callable[[], float] = time.time,
         rng: Callable[[], float] = random.random,
         concurrency: int = 16,
@@ -55,7 +54,7 @@ class Sender:
         """``store_pause``: seconds to wait after an ``OutboxError``. ``on_result`` is told the
         provider and the outcome of each try, once the outbox knows it; ``on_delivered`` the call."""
         self._outbox = outbox
-        self._session_factory = session_factory
+        self._make_vendors = vendors
         self._clock = clock
         self._rng = rng
         self._concurrency = concurrency
@@ -71,7 +70,7 @@ class Sender:
     async def start(self) -> None:
         """Begin to send; calls left by an earlier process are sent as well."""
         self._stopping.clear()
-        self._session = self._session_factory()
+        self._vendors = self._make_vendors()
         self._task = asyncio.create_task(self._run())
 
     def wake(self) -> None:
@@ -86,7 +85,7 @@ class Sender:
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=within)
         await asyncio.gather(*map(self._give_back, list(self._in_flight.items())))
-        await self._session.close()
+        await self._vendors.close()
 
     async def _give_back(self, flight: tuple[asyncio.Task[None], list[Claimed]]) -> None:
         task, group = flight
@@ -132,7 +131,8 @@ class Sender:
 
     def _room(self, provider: str) -> int:
         busy = sum(group[0].call.provider == provider for group in self._in_flight.values())
-        return self._concurrency - busy
+        size = self._sizes.get(provider, most(provider))
+        return min(self._concurrency, lines(provider, size)) - busy
 
     def _launch(self, group: list[Claimed]) -> None:
         task = asyncio.create_task(self._deliver(group))
@@ -146,7 +146,7 @@ class Sender:
     async def _deliver(self, group: list[Claimed]) -> None:
         provider = group[0].call.provider
         try:
-            verdicts = await send(self._session, [claimed.call for claimed in group])
+            verdicts = await self._vendors.send([claimed.call for claimed in group])
             self._learn(provider, verdicts)
             outcomes = await self._until_stored(
                 lambda: settle(self._outbox, group, verdicts, self._clock(), self._rng())
@@ -160,10 +160,12 @@ class Sender:
             _log.error("outbox: %s: %s", provider, _name(error))
 
     def _learn(self, provider: str, verdicts: Sequence[Verdict]) -> None:
-        failed = verdicts[0].outcome in ("retry", "unclear")  # then all have
+        failed = any(verdict.outcome in ("retry", "unclear") for verdict in verdicts)
         size = len(verdicts) // 2 if failed else self._sizes.get(provider, most(provider)) * 2
         self._sizes[provider] = min(max(size, 1), most(provider))
-        if wait := verdicts[0].retry_after:  # it speaks of us, not of this call: the others wait as well
+        if wait := max(
+            verdict.retry_after for verdict in verdicts
+        ):  # it speaks of us, not of this call: the others wait as well
             self._asked_to_wait[provider] = self._clock() + wait
 
     async def _until_stored(self, step: Callable[[], Awaitable[list[Outcome]]]) -> list[Outcome]:

@@ -30,10 +30,11 @@ async def settle(
     await asyncio.gather(
         *(outbox.set_apart(claims[at].id, reason=_reason(outcomes[at], verdicts[at])) for at in ended)
     )
-    if again := [at for at, what in enumerate(outcomes) if what == "retry"]:
-        wait = _wait([claims[at] for at in again], verdicts[again[0]], random)
-        ids = [claims[at].id for at in again]
-        await outbox.fail(*ids, retry_at=now + wait, reason=verdicts[again[0]].reason)
+    again = [at for at, what in enumerate(outcomes) if what == "retry"]
+    for verdict in dict.fromkeys(verdicts[at] for at in again):
+        failed = [claims[at] for at in again if verdicts[at] == verdict]
+        retry_at = now + _wait(failed, verdict, random)
+        await outbox.fail(*(claimed.id for claimed in failed), retry_at=retry_at, reason=verdict.reason)
     return outcomes
 
 

@@ -1,7 +1,8 @@
-"""Calls that go to a vendor together, in one request, and what its answer says of each.
+"""Calls that go to a vendor together, and what its answer says of each.
 
-Mixpanel takes an array of up to 2000 events. Of ``/import?strict=1`` it names those it refused and
-keeps the others; ``/track`` takes or refuses the whole
+KISSmetrics takes one in a request, but many requests on a connection (``pipeline.py``). Mixpanel takes
+an array of up to 2000 events. Of ``/import?strict=1`` it names those it refused and keeps the others;
+``/track`` takes or refuses the whole
 (https://developer.mixpanel.com/reference/import-events, https://developer.mixpanel.com/reference/track-event).
 """
 
@@ -12,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from kmproxy.outbox.pipeline import origin
 from kmproxy.outbox.store import Claimed
 from kmproxy.outbox.verdict import Verdict, explained, judge
 from kmproxy.tracking import TrackingCall
 
-_MOST_CALLS = 2000
+_MOST_CALLS = {"mixpanel": 2000, "kissmetrics": 100}
 
 _MOST_BYTES = 1_000_000
 """Of one body: well below what any of the endpoints takes."""
@@ -26,7 +28,15 @@ _JSON = ("Content-Type", "application/json")
 
 def most(provider: str) -> int:
     """How many calls of ``provider`` may go together."""
-    return _MOST_CALLS if provider == "mixpanel" else 1
+    return _MOST_CALLS.get(provider, 1)
+
+
+def lines(provider: str, size: int) -> int:
+    """How many connections to ``provider`` may be in use, if ``size`` calls go together.
+
+    To KISSmetrics it is one. Only if not all of its calls are answered there are more, and shorter ones.
+    """
+    return most(provider) // size if provider == "kissmetrics" else most("mixpanel")
 
 
 def groups(claims: Sequence[Claimed], size: int) -> list[list[Claimed]]:
@@ -70,6 +80,8 @@ def judge_each(
 
 def _target(claimed: Claimed) -> object:
     call = claimed.call
+    if call.provider == "kissmetrics":
+        return origin(call) or claimed.id
     takes_more = most(call.provider) > 1 and call.method == "POST" and _JSON in call.headers
     if takes_more and call.body.startswith(b"[{") and call.body.endswith(b"}]"):
         return call.provider, call.url, call.headers

@@ -18,7 +18,6 @@ from kmproxy.errors import OutboxError
 from kmproxy.outbox import courier, sender, settle, vendor
 from kmproxy.outbox.backoff import delay
 from kmproxy.outbox.redis import RedisOutbox
-from kmproxy.outbox.vendor import aiohttp
 from kmproxy.tracking import TrackingCall
 
 url, base, worker, number, end = sys.argv[1], sys.argv[2], sys.argv[3], *map(int, sys.argv[4:])
@@ -26,8 +25,7 @@ url, base, worker, number, end = sys.argv[1], sys.argv[2], sys.argv[3], *map(int
 # A test has no hour to wait: everything is as it is, but quicker.
 sender._LOOK_AGAIN = 0.1
 settle.delay = lambda attempts, random: min(delay(attempts, random) / 20, 0.5)
-quick = aiohttp.ClientTimeout(total=0.5)
-sender.Sender.__init__.__kwdefaults__["session_factory"] = lambda: vendor.new_session(quick)
+sender.Sender.__init__.__kwdefaults__["vendors"] = lambda: vendor.Vendors(0.5)
 RedisOutbox.__init__.__kwdefaults__.update(lease=3.0, timeout=3.0)
 
 def made(number):

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import aiohttp
 from outbox_kit import Clock, call, eventually
 from outbox_vendor import Vendor
 
 from kmproxy.outbox import Outbox
 from kmproxy.outbox.sender import Sender
-from kmproxy.outbox.vendor import new_session
+from kmproxy.outbox.vendor import Vendors
 from kmproxy.outbox.verdict import Outcome
 from kmproxy.tracking import TrackingCall
 
@@ -33,7 +32,7 @@ class Desk:
         self.delivered: list[TrackingCall] = []
         self.sender = Sender(
             outbox,
-            session_factory=lambda: new_session(aiohttp.ClientTimeout(total=self.timeout)),
+            vendors=lambda: Vendors(self.timeout),
             clock=clock,
             rng=lambda: 1.0,
             concurrency=4,

@@ -12,7 +12,7 @@ from outbox_vendor import Vendor
 
 _SERVER = """
 import os, sys
-from kmproxy.outbox import vendor
+from kmproxy.outbox import pipeline
 from kmproxy.outbox.courier import Courier
 from kmproxy.tracking import TrackingCall
 
@@ -22,7 +22,7 @@ if opened:
     courier.start()
 
 def work(worker):
-    vendor.__version__ = str(os.getpid())
+    pipeline.__version__ = str(os.getpid())
     courier.start()
     for number in range(calls):
         person = f"{worker}-{number % 3}"

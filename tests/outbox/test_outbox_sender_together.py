@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from outbox_desk import Desk
 from outbox_kit import eventually
-from outbox_vendor import status
+from outbox_vendor import hang, ok, status
 
 from kmproxy.tracking import TrackingCall
 
@@ -90,15 +90,37 @@ async def test_after_failures_requests_are_small_until_the_vendor_takes_them_aga
     assert len(set(mixpanel.took)) == 64
 
 
-async def test_a_vendor_is_spoken_to_on_no_more_connections_than_requests_at_once(desk: Desk) -> None:
+async def test_a_vendor_that_answers_is_spoken_to_on_one_connection(desk: Desk) -> None:
     connections = set()
 
-    async def ok(request: web.Request) -> web.Response:
+    async def look(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
         connections.add(request.transport.get_extra_info("peername"))
-        return web.Response(body=b"GIF89a")
+        return await ok(request)
 
-    desk.vendor.usual = ok
+    desk.vendor.usual = look
     await desk.put(*(desk.call(str(person), "1") for person in range(100)))
     await eventually(lambda: len(desk.delivered) == 100)
-    assert len(connections) <= 4
+    assert len(connections) == 1
+
+
+async def test_calls_that_hang_or_fail_hold_up_the_others_no_longer_than_it_takes_to_tell(desk: Desk) -> None:
+    await desk.sender.stop()
+    desk.timeout = 0.2
+    await desk.sender.start()
+    until = asyncio.Event()
+
+    async def reluctant(request: web.Request) -> web.StreamResponse:
+        if request.query["_p"] in ("7", "13"):
+            return await hang(until)(request)
+        return await (status(500) if request.query["_p"] == "50" else ok)(request)
+
+    desk.vendor.usual = reluctant
+    await desk.put(*(desk.call(str(person), "1") for person in range(100)))
+    await eventually(lambda: len(desk.delivered) == 97)
+    until.set()
+    desk.vendor.usual = ok
+    while len(desk.delivered) < 100:
+        await desk.later(3600)
+        await asyncio.sleep(0.002)
+    assert {person for person, _ in desk.vendor.took} == {str(person) for person in range(100)}
