@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz lint clean
+.PHONY: help demo test bench chaos fuzz lint clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ test: .venv/developed  ## All tests, in parallel, with branch coverage
 
 bench: .venv/developed  ## kmproxy beside its peers: CPU per request, latency, streaming (25 minutes)
 	$(BIN)/python -m tests.bench $(BENCH)
+
+chaos: .venv/developed  ## Proxies, senders and Redis killed during 10,000 arrivals, for both stores (10 minutes)
+	tests/tools/install
+	CHAOS_VISITS=250 $(BIN)/python -m pytest -q -s -n 0 tests/outbox/test_outbox_chaos.py
 
 fuzz: .venv/developed  ## A coverage-guided fuzzer on the scanner and the codings (a minute each)
 	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet atheris

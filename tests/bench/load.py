@@ -7,6 +7,7 @@ import http.client
 import re
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from .process import LOAD_CORE
 
@@ -35,10 +36,23 @@ class Answer:
     size: int
 
 
-def run(port: int, path: str, headers: dict[str, str], connections: int, seconds: int) -> Load:
-    """As many requests as ``connections`` can take, for ``seconds``."""
+def run(
+    port: int,
+    path: str,
+    headers: dict[str, str],
+    connections: int,
+    seconds: int,
+    script: Path | None = None,
+) -> Load:
+    """As many requests as ``connections`` can take, for ``seconds``; each as wrk's ``script`` makes it."""
     fields = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
-    limits = [f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
+    limits = [
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--timeout",
+        "10s",
+        *(["-s", str(script)] if script else []),
+    ]
     said = subprocess.run(
         [*_WRK, *limits, *fields, f"http://127.0.0.1:{port}{path}"],
         capture_output=True,

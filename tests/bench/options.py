@@ -9,9 +9,9 @@ from .cases import KINDS, Case
 from .contestants import EVERYBODY, Contestant
 from .pages import SIZES
 
-SCANNER, STREAMING = "scanner", "streaming"
+SCANNER, STREAMING, ARRIVALS = "scanner", "streaming", "arrivals"
 
-_NAMES = [*KINDS, SCANNER, STREAMING]
+_NAMES = [*KINDS, SCANNER, STREAMING, ARRIVALS]
 _CONTESTANTS = [contestant.name for contestant in EVERYBODY]
 
 

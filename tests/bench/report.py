@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from .arrivals import Arrivals
 from .cases import KINDS, Case
 from .contestants import BASELINE, BASELINES, EVERYBODY, KMPROXY, Contestant
 from .markdown import table
@@ -27,6 +28,7 @@ class Results:
     cells: Cells
     scanned: list[Scanned]
     streamed: list[Streamed]
+    arrived: list[Arrivals]
     targets: list[Target]
     left_out: dict[str, str]
 
@@ -47,6 +49,7 @@ def summary(results: Results) -> Iterator[str]:
         yield _kind(results, kind)
     yield from _scanner(results.scanned)
     yield from _streaming(results.streamed)
+    yield from _arrivals(results.arrived)
     yield "## Targets\n\n" + table(
         ["kmproxy's", "beside", "at most", "measured", ""],
         [[t.what, t.peer, f"{t.limit:g}", _number(t.measured), t.sign] for t in results.targets],
@@ -150,6 +153,29 @@ def _streamed_row(one: Streamed) -> list[str]:
     return [one.title, *delays, f"{one.growth / 1e6:,.0f} MB", str(one.whole), f"{one.seconds:.1f} s"]
 
 
+_ARRIVALS = """\
+## Arrivals
+
+A known visitor whom the link gives a name: an `alias` for KISSmetrics and a `$identify` for Mixpanel are on
+disk before the redirect leaves, and are sent to stand-ins of the vendors. CPU is the proxy's with its
+sender's, until they are delivered; the disk is a real one, and Redis syncs as well.
+
+"""
+
+
+def _arrivals(arrived: Sequence[Arrivals]) -> Iterator[str]:
+    if arrived:
+        header = ["", "CPU µs", "answered/s", "delivered/s"]
+        yield _ARRIVALS + table(header, [_arrivals_row(one) for one in arrived])
+
+
+def _arrivals_row(one: Arrivals) -> list[str]:
+    if one.fault:
+        return [one.title, f"invalid: {one.fault}", "", ""]
+    delivered = f"{one.delivered:,.0f}" if one.delivered else ""
+    return [one.title, f"{1e6 * one.cpu:,.0f}", f"{one.answered:,.0f}", delivered]
+
+
 def _how(results: Results) -> str:
     pages = [
         f"* {page.size}: {page.source}, {len(page.html):,} bytes, {page.links} links to the other domain"
@@ -198,6 +224,7 @@ def as_json(results: Results) -> str:
             "cells": cells,
             "scanned": [asdict(scan) for scan in results.scanned],
             "streamed": [asdict(one) for one in results.streamed],
+            "arrivals": [asdict(one) for one in results.arrived],
             "targets": [asdict(target) | {"met": target.sign == "✓"} for target in results.targets],
         },
         indent=1,

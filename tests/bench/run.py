@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
-from . import install, machine, pages, scanning, streaming, upstream
+from . import arrivals, install, machine, pages, scanning, streaming, upstream
 from .cases import Case, cases
 from .contestants import EVERYBODY, Contestant
 from .measure import Cells, matrix, turns
-from .options import SCANNER, STREAMING, Options
+from .options import ARRIVALS, SCANNER, STREAMING, Options
 from .process import Server, StartError, free_port
 from .progress import Progress
 from .report import Results
@@ -39,6 +39,7 @@ class Run:
         cells = self._matrix(chosen)
         scanned = self._scanned()
         streamed = self._streamed()
+        arrived = self._arrived()
         return Results(
             self._settings(),
             machine.describe(),
@@ -47,6 +48,7 @@ class Run:
             cells,
             scanned,
             streamed,
+            arrived,
             list(targets(cells, scanned)),
             self._left_out,
         )
@@ -111,3 +113,11 @@ class Run:
         print("streaming", flush=True)
         seconds = _LONG / 4 if self._options.quick else _LONG
         return streaming.measure(self._folder, self._pages[-1].html, frozenset(names), seconds)
+
+    def _arrived(self) -> list[arrivals.Arrivals]:
+        if not self._options.wants_any(ARRIVALS):
+            return []
+        print("arrivals", flush=True)
+        folder = self._folder / "arrivals"
+        folder.mkdir()
+        return arrivals.measure(folder, min(self._options.rounds, 3), 2 * self._options.seconds)

@@ -1,88 +1,165 @@
-"""Workers that are killed while they put and send, and a vendor that fails in every way there is."""
+"""Proxies that are killed while visitors arrive, and a vendor that fails in every way there is."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import random
+import socket
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+from urllib.parse import quote
 
+import aiohttp
 from aiohttp import web
 from outbox_vendor import reset
 
-WORKER = """
-import hashlib, json, random, sys, time
-from kmproxy.errors import OutboxError
-from kmproxy.outbox import courier, sender, settle, vendor
-from kmproxy.outbox.backoff import delay
-from kmproxy.outbox.redis import RedisOutbox
-from kmproxy.tracking import TrackingCall
-
-url, base, worker, number, end = sys.argv[1], sys.argv[2], sys.argv[3], *map(int, sys.argv[4:])
+TOKEN = "token"
 
 # A test has no hour to wait: everything is as it is, but quicker.
+_NODE = """
+import sys
+from kmproxy.outbox import sender, settle, vendor
+from kmproxy.outbox.backoff import delay
+from kmproxy.outbox.redis import RedisOutbox
+
 sender._LOOK_AGAIN = 0.1
 settle.delay = lambda attempts, random: min(delay(attempts, random) / 20, 0.5)
 sender.Sender.__init__.__kwdefaults__["vendors"] = lambda: vendor.Vendors(0.5)
-RedisOutbox.__init__.__kwdefaults__.update(lease=3.0, timeout=3.0)
+RedisOutbox.__init__.__kwdefaults__.update(lease=2.0, timeout=3.0)
 
-def made(number):
-    person, name, moment = f"{worker}-{number % 40}", f"{number:05}", 1_700_000_000 + number
-    if number % 40 < 8:
-        target = f"{base}/e?_p={person}&_n={name}&_t={moment}&_d=1"
-        return TrackingCall("kissmetrics", person, "GET", target)
-    insert_id = hashlib.sha256(f"{person} {name}".encode()).hexdigest()[:36]
-    said = {"distinct_id": person, "time": moment, "$insert_id": insert_id}
-    body = json.dumps([{"event": name, "properties": said}]).encode()
-    headers = (("Content-Type", "application/json"),)
-    return TrackingCall("mixpanel", person, "POST", base + "/track", headers, body)
+from kmproxy.cli import app
+app(["serve", "-c", sys.argv[1]])
+"""
 
-courier = courier.Courier(url)
-rng = random.Random(f"{worker} {number}")
-while number < end:
-    until = min(number + rng.randrange(1, 9), end)
-    try:
-        courier.put_blocking([made(at) for at in range(number, until)])
-    except OutboxError:
-        time.sleep(0.05)
-    else:
-        number = until
-        print(number, flush=True)
-courier.start()
-sys.stdin.read()
+_CONFIG = """
+[server]
+listen = ["127.0.0.1:{port}"]
+admin = ""
+[outbox]
+url = "{outbox}"
+[[site]]
+name = "acme"
+kissmetrics = {{ api_key = "key", endpoint = "{vendor}" }}
+mixpanel = {{ token = "{token}", endpoint = "{vendor}" }}
+domain = [{{ host = "shop.example" }}, {{ host = "blog.example" }}]
 """
 
 
-class Worker:
-    """One process after the other, each going on behind what the last said was accepted."""
+class Node:
+    """One ``kmproxy serve`` after the other, on one port: a proxy with its sender."""
 
-    def __init__(self, name: str, url: str, base: str, calls: int) -> None:
-        self._arguments = [sys.executable, "-c", WORKER, url, base, name]
-        self._calls = calls
-        self.accepted = 0
+    def __init__(self, folder: Path, name: str, outbox: str, vendor: str) -> None:
+        self._port = _free_port()
+        self._config, self._log = folder / f"{name}.toml", folder / f"{name}.log"
+        self._config.write_text(_CONFIG.format(port=self._port, outbox=outbox, vendor=vendor, token=TOKEN))
+        self.url = f"http://127.0.0.1:{self._port}"
 
     async def start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            *self._arguments,
-            str(self.accepted),
-            str(self._calls),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        self._reading = asyncio.ensure_future(self._read())
+        with self._log.open("ab") as log:
+            self._process = await self._started(log)
 
-    async def _read(self) -> None:
-        assert self._process.stdout is not None
-        async for line in self._process.stdout:
-            if line.endswith(b"\n"):
-                self.accepted = int(line)
+    async def _started(self, log: IO[bytes]) -> asyncio.subprocess.Process:
+        arguments = [sys.executable, "-c", _NODE, str(self._config)]
+        return await asyncio.create_subprocess_exec(*arguments, stdout=log, stderr=log)
 
     async def kill(self) -> None:
         self._process.kill()
-        await self._reading
         await self._process.wait()
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+
+class Arrival(NamedTuple):
+    """One request of a visitor who is anonymous there and named ``person`` by the link."""
+
+    person: str
+    number: int
+    attempt: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.number:05}.{self.attempt}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        device = f"device {self.person} {self.name}"
+        stored = json.dumps({"distinct_id": f"$device:{device}", "$device_id": device})
+        cookies = f"km_ai={quote(f'{self.person} {self.name}')}; mp_{TOKEN}_mixpanel={quote(stored)}"
+        browser = {"User-Agent": "Mozilla/5.0 Firefox/140.0", "Accept": "text/html"}
+        return {"Host": "shop.example", "Cookie": cookies, **browser}
+
+    @property
+    def target(self) -> str:
+        return f"/?kmi={self.person}&distinct_id={self.person}&kme={self.name}"
+
+    @property
+    def calls(self) -> set[Call]:
+        """What the vendors must be told, once this arrival was answered."""
+        said = f"{self.person} {self.name}"
+        return {
+            Call("kissmetrics", self.person, "/a", said),
+            Call("kissmetrics", self.person, "/e", self.name),
+            Call("mixpanel", self.person, "$identify", f"$device:device {said}"),
+        }
+
+
+class Call(NamedTuple):
+    """A tracking call, but for its keys against duplicates; those of one person sort as they were made."""
+
+    vendor: str
+    person: str
+    what: str
+    said: str
+
+    @property
+    def order(self) -> tuple[str, str]:
+        return self.said.rpartition(" ")[2], self.what
+
+
+class Visitors:
+    """Who arrive, one visit after the other, at whichever node answers; again and again until one does."""
+
+    def __init__(self, nodes: list[Node], persons: int, visits: int, rng: random.Random) -> None:
+        self._nodes = nodes
+        self._persons = persons
+        self._visits = visits
+        self._rng = rng
+        self.accepted: list[Arrival] = []
+        self.refused = 0
+        self.came = asyncio.Condition()
+
+    async def arrive(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as client:
+            await asyncio.gather(*(self._come(client, f"p{at}") for at in range(self._persons)))
+
+    async def have_come(self, count: int) -> None:
+        async with self.came:
+            await self.came.wait_for(lambda: len(self.accepted) >= count)
+
+    async def _come(self, client: aiohttp.ClientSession, person: str) -> None:
+        for number in range(self._visits):
+            arrival = Arrival(person, number, 0)
+            while not await self._is_accepted(client, arrival):
+                self.refused += 1
+                arrival = arrival._replace(attempt=arrival.attempt + 1)
+                await asyncio.sleep(0.2)
+            self.accepted.append(arrival)
+            async with self.came:
+                self.came.notify_all()
+
+    async def _is_accepted(self, client: aiohttp.ClientSession, arrival: Arrival) -> bool:
+        url = self._rng.choice(self._nodes).url + arrival.target
+        try:
+            async with client.get(url, headers=arrival.headers, allow_redirects=False) as answer:
+                return answer.status == 302 and "km_ni" in answer.headers.get("Set-Cookie", "")
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
 
 
 class Chaos:
@@ -90,9 +167,8 @@ class Chaos:
 
     def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)
-        self._kinds = iter(self._kind, None)
-        self.took: dict[tuple[str, str], set[str]] = defaultdict(set)
-        """By (person, name), in the order they came first: what made each the same call."""
+        self.took: dict[Call, set[str]] = defaultdict(set)
+        """In the order they came first: what made each the same call."""
         self.times = 0
 
     def _kind(self) -> str:
@@ -100,7 +176,7 @@ class Chaos:
         return self._rng.choices([*weights], [*weights.values()])[0]
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        kind = next(self._kinds)
+        kind = self._kind()
         if kind == "fail":
             return web.Response(status=500)
         if kind in ("slow", "hang"):
@@ -112,15 +188,25 @@ class Chaos:
         return web.json_response({"status": 1})
 
     def _take(self, body: bytes, request: web.Request) -> None:
-        for person, name, key in _calls(body, request):
-            self.took[person, name].add(key)
+        for call, key in _calls(body, request):
+            self.took[call].add(key)
             self.times += 1
 
 
-def _calls(body: bytes, request: web.Request) -> Iterator[tuple[str, str, str]]:
-    if request.method == "GET":
-        yield request.query["_p"], request.query["_n"], request.query["_t"]
+def _calls(body: bytes, request: web.Request) -> Iterator[tuple[Call, str]]:
+    query = request.query
+    if request.path == "/a":
+        yield Call("kissmetrics", query["_n"], "/a", query["_p"]), query["_t"]
+    elif request.path == "/e":
+        yield Call("kissmetrics", query["_p"], "/e", query["_n"]), query["_t"]
     else:
         for made in json.loads(body):
             said = made["properties"]
-            yield said["distinct_id"], made["event"], f"{said['time']} {said['$insert_id']}"
+            call = Call("mixpanel", said["distinct_id"], made["event"], said["$anon_distinct_id"])
+            yield call, f"{said['time']} {said['$insert_id']}"
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
