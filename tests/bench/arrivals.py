@@ -91,7 +91,7 @@ class _Way:
 
 
 def measure(folder: Path, rounds: int, seconds: int) -> list[Arrivals]:
-    """Every way. Vendors and Redis are on the load's core; outboxes are on a real disk, for which they wait."""
+    """Every way. Vendors and Redis are on the load's core; outboxes on a real disk, for which they wait."""
     with ExitStack() as stack:
         disk = stack.enter_context(tempfile.TemporaryDirectory(prefix="kmproxy-bench-", dir="/var/tmp"))
         return [_one(way, rounds, seconds) for way in _ways(folder, Path(disk), stack)]

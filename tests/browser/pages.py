@@ -66,12 +66,12 @@ _SDK = """\
 <script>MIXPANEL_CUSTOM_LIB_URL = "/mixpanel.min.js";</script>
 <script src="/mixpanel-jslib-snippet.min.js"></script>
 <script>
-mixpanel.init("TOKEN", {
+mixpanel.init("TOKEN", Object.assign({
     api_host: "VENDORS/sdk",
     persistence: "cookie",
     batch_requests: false,
     loaded: function () { window.loadedAs = mixpanel.get_distinct_id(); }
-});
+}, window.ownSettings));
 mixpanel.track("page viewed", {page: location.host});
 </script>
 """

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Pair(NamedTuple):
-    """Two domains of one site, which share no cookie."""
+    """Two domains of one site."""
 
     first: str
     second: str
@@ -17,7 +17,7 @@ class Pair(NamedTuple):
 
 
 PLAIN = Pair("www.blog.test", "shop.example")
-"""Plain http: the browser sends no Sec-Fetch-* and offers gzip and deflate alone."""
+"""No cookie is shared, by plain http: the browser sends no Sec-Fetch-* and offers gzip and deflate alone."""
 
 LOCAL = Pair("blog.localhost", "shop.localhost")
 """Trustworthy to the browser, as https is: Sec-Fetch-*, br and zstd."""
@@ -42,5 +42,8 @@ SDK_DOMAINS = {
 HOSTS: dict[str, tuple[str, ...]] = {"plain": PLAIN, "local": LOCAL, "elsewhere": tuple(SDK_DOMAINS)}
 """The hosts of each site."""
 
-OTHER = {pair[here]: pair[1 - here] for pair in (PLAIN, LOCAL) for here in (0, 1)}
+SUBDOMAINS = Pair("www.acme.com", "acme.com")
+"""Two domains of one site, which share their cookies."""
+
+OTHER = {pair[here]: pair[1 - here] for pair in (PLAIN, LOCAL, SUBDOMAINS) for here in (0, 1)}
 """Where the pages of a host lead."""
