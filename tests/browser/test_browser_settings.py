@@ -114,7 +114,8 @@ def test_who_opted_out_in_a_cookie_and_arrives_stays_unknown(
     visitor: BrowserContext, calls: Vendors, kmproxy: Proxy
 ) -> None:
     page = _open(visitor, PLAIN.second, opt_out_tracking_persistence_type="cookie")
-    page.evaluate("mixpanel.opt_out_tracking()")
+    page.evaluate("mixpanel.opt_out_tracking({clear_persistence: false})")
+    assert identity(visitor, page.url).device
     _go(page, f"http://{PLAIN.second}/story.html?distinct_id=opted-out&kmi=opted-out")
     assert page.url == f"http://{PLAIN.second}/story.html"
     found = identity(visitor, page.url)

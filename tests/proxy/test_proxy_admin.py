@@ -73,6 +73,22 @@ async def test_metrics_count_by_reason_and_hold_no_identity(tmp_path: Path) -> N
     assert "ann" not in text
 
 
+async def test_a_full_outbox_shows_in_the_metrics_while_arrivals_are_left_to_the_page(tmp_path: Path) -> None:
+    outbox = SqliteOutbox(tmp_path / "own.db", max_bytes=1)
+    async with (
+        Upstream(HTML % (b"", len(PAGE), PAGE)).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url))), outbox=outbox) as p,
+    ):
+        answer = await p.get("a.example", "/?kmi=ann", b"Cookie: km_ai=A\r\n" + BROWSER)
+        _, text = await _get(p.server.admin_address, "/metrics")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert 'kmproxy_failures_total{kind="outbox"} 1.0' in text
+    [fullness] = [
+        line.split()[1] for line in text.splitlines() if line.startswith("kmproxy_outbox_fullness ")
+    ]
+    assert float(fullness) > 1
+
+
 async def test_a_fault_of_our_own_tells_the_visitor_nothing_and_the_log_only_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
