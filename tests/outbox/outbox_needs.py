@@ -10,10 +10,19 @@ import pytest
 
 def redis_server() -> str:
     """The path of Debian's ``redis-server``."""
-    found = shutil.which("redis-server", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/bin")))
+    return _program("redis-server", "redis-server")
+
+
+def openssl() -> str:
+    """The path of Debian's ``openssl``."""
+    return _program("openssl", "openssl")
+
+
+def _program(name: str, package: str) -> str:
+    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/bin")))
     if found:
         return found
-    missing = "not on this machine: redis-server (Debian's package redis-server)"
+    missing = f"not on this machine: {name} (Debian's package {package})"
     if os.environ.get("CI") == "true":
         pytest.fail(missing, pytrace=False)
     pytest.skip(missing)

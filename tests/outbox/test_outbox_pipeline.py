@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+from outbox_needs import openssl
 
+from kmproxy.outbox import pipeline
 from kmproxy.outbox.pipeline import Pipelines, origin
 from kmproxy.tracking import TrackingCall
 
@@ -43,10 +48,11 @@ class Server:
             writer.close()
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[str]:
-        server = await asyncio.start_server(self.answer, "127.0.0.1", 0)
+    async def listening(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+        server = await asyncio.start_server(self.answer, "127.0.0.1", 0, ssl=tls)
         async with server:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            port = server.sockets[0].getsockname()[1]
+            yield f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
 
 
 @asynccontextmanager
@@ -196,3 +202,48 @@ def test_only_plain_urls_go_in_a_line(url: str, place: str | None) -> None:
 )
 def test_only_plain_requests_do(call: TrackingCall) -> None:
     assert origin(call) is None
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Of localhost, which vouches for itself; its key is in the file, too."""
+    file = tmp_path / "localhost.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    command = [
+        openssl(),
+        "req",
+        "-x509",
+        *key,
+        *subject,
+        "-keyout",
+        str(file),
+        "-out",
+        str(tmp_path / "only"),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    file.write_text(file.read_text() + (tmp_path / "only").read_text())
+    return file
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_a_vendor_on_https_must_prove_who_it_is(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    if trusted:
+        ours = ssl.create_default_context(cafile=str(certificate))
+        monkeypatch.setattr(pipeline, "_tls", lambda: ours)
+    server = Server((3, GIF * 3), (6, GIF * 3))
+    async with server.listening(tls) as base, pipelines() as made:
+        found = [verdict for at in (0, 3) for verdict in await made.send(calls(base, 3, at))]
+    if trusted:
+        assert [verdict.outcome for verdict in found] == ["delivered"] * 6
+        [requests] = server.connections
+        assert len(requests) == 6
+    else:
+        assert [(verdict.outcome, verdict.reason) for verdict in found] == [
+            ("retry", "SSLCertVerificationError")
+        ] * 6
+        assert server.connections == []
