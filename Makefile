@@ -22,7 +22,7 @@ test: .venv/developed  ## All tests, in parallel, with branch coverage
 bench: .venv/developed  ## kmproxy beside its peers: CPU per request, latency, streaming (25 minutes)
 	$(BIN)/python -m tests.bench $(BENCH)
 
-chaos: .venv/developed  ## Proxies, senders and Redis killed during 10,000 arrivals, for both stores (10 minutes)
+chaos: .venv/developed  ## Proxies, senders and Redis killed during 10,000 arrivals, for both stores (5 minutes)
 	tests/tools/install
 	CHAOS_VISITS=250 $(BIN)/python -m pytest -q -s -n 0 tests/outbox/test_outbox_chaos.py
 

@@ -9,32 +9,15 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-import time
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
 
-import httptools
-
-from kmproxy.outbox.verdict import Verdict, judge, seconds_to_wait
+from kmproxy.outbox.answers import Answer, Answers
+from kmproxy.outbox.verdict import Verdict, judge
 from kmproxy.tracking import TrackingCall
 from kmproxy.version import __version__
 
 _URL = re.compile(r"((https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?)(/[!-~]*)")
-
-_KEPT_BODY = 2000
-"""Bytes of an answer's body that are looked at."""
-
-_MOST_BODY = 1024 * 1024
-"""Bytes of a body that are read; then the connection is given up, for the status is known."""
-
-
-class Answer(NamedTuple):
-    """What a vendor said to one request; ``retry_after`` in seconds."""
-
-    status: int
-    body: bytes
-    retry_after: float
 
 
 def origin(call: TrackingCall) -> str | None:
@@ -75,7 +58,7 @@ class Pipelines:
     async def _ask(self, calls: Sequence[TrackingCall], answers: list[Answer]) -> None:
         """Fill ``answers``; raises where one does not come."""
         place = origin(calls[0]) or ""
-        if line := self._kept(place):
+        if line := await self._kept(place):
             try:
                 await self._over(line, place, calls, answers)
             except ConnectionError:
@@ -97,17 +80,17 @@ class Pipelines:
         except BaseException:
             line.close()
             raise
-        if line.reusable:
+        if line.reusable(len(answers) - len(calls)):
             self._idle.setdefault(place, []).append(line)
         else:
             line.close()
 
-    def _kept(self, place: str) -> _Line | None:
+    async def _kept(self, place: str) -> _Line | None:
         """The connection used last, so that one is enough where one is enough."""
         idle = self._idle.get(place, [])
         while idle:
             line = idle.pop()
-            if line.reusable:
+            if await line.is_quiet():
                 return line
             line.close()
         return None
@@ -135,11 +118,22 @@ class _Line:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._answers = _Answers()
+        self._answers = Answers()
 
-    @property
-    def reusable(self) -> bool:
-        return not (self._answers.last or self._reader.at_eof() or self._writer.is_closing())
+    def reusable(self, surplus: int) -> bool:
+        """Whether the next answer will be to the next request: ``surplus`` is of answers nobody asked for."""
+        return not (self._answers.last or self._answers.begun or surplus)
+
+    async def is_quiet(self) -> bool:
+        """Whether the vendor has neither closed it nor said anything since."""
+        try:
+            async with asyncio.timeout(0):
+                await self._reader.read(1)
+        except TimeoutError:
+            return True
+        except OSError:
+            pass
+        return False
 
     async def ask(self, requests: Sequence[bytes], answers: list[Answer]) -> None:
         """All ``requests`` at once; raises ConnectionError where an answer can't come any more."""
@@ -155,64 +149,6 @@ class _Line:
 
     def close(self) -> None:
         self._writer.transport.abort()
-
-
-class _Answers:
-    """Answers out of bytes; ``come`` grows."""
-
-    def __init__(self) -> None:
-        self.come: list[Answer] = []
-        self.last = False
-        """No other answer will come on this connection."""
-        self._llhttp = httptools.HttpResponseParser(self)
-        self.on_message_begin()
-
-    def feed(self, data: bytes) -> None:
-        self._llhttp.feed_data(data)
-        if self._size > _MOST_BODY and not self.last:
-            self._take()
-
-    def ends(self) -> bool:
-        """Whether the connection's end is the end of an answer (RFC 9112 §6.3, case 8)."""
-        if self._status >= 200 and self._until_close:
-            self._take()
-            return True
-        return False
-
-    def _take(self) -> None:
-        self.last = True
-        self._come()
-
-    def _come(self) -> None:
-        wait = seconds_to_wait(self._retry_after, time.time())
-        self.come.append(Answer(self._status, self._body, wait))
-
-    # What httptools calls.
-
-    def on_message_begin(self) -> None:
-        self._status, self._size, self._body = 0, 0, b""
-        self._retry_after: str | None = None
-        self._until_close = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        low = name.lower()
-        if low == b"retry-after":
-            self._retry_after = value.decode("latin-1")
-        elif low in (b"content-length", b"transfer-encoding"):
-            self._until_close = False
-
-    def on_headers_complete(self) -> None:
-        self._status = self._llhttp.get_status_code()
-
-    def on_body(self, piece: bytes) -> None:
-        self._size += len(piece)
-        self._body += piece[: _KEPT_BODY - len(self._body)]
-
-    def on_message_complete(self) -> None:
-        if self._status >= 200 and not self.last:  # those before are not the answer yet
-            self.last = not self._llhttp.should_keep_alive()
-            self._come()
-            self._status = 0
 
 
 async def _open(place: str) -> _Line:

@@ -163,9 +163,8 @@ class Sender:
         failed = any(verdict.outcome in ("retry", "unclear") for verdict in verdicts)
         size = len(verdicts) // 2 if failed else self._sizes.get(provider, most(provider)) * 2
         self._sizes[provider] = min(max(size, 1), most(provider))
-        if wait := max(
-            verdict.retry_after for verdict in verdicts
-        ):  # it speaks of us, not of this call: the others wait as well
+        wait = max(verdict.retry_after for verdict in verdicts)
+        if wait:  # it speaks of us, not of this call: the others wait as well
             self._asked_to_wait[provider] = self._clock() + wait
 
     async def _until_stored(self, step: Callable[[], Awaitable[list[Outcome]]]) -> list[Outcome]:

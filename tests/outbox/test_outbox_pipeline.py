@@ -164,6 +164,18 @@ async def test_an_idle_connection_that_was_closed_meanwhile_costs_no_try() -> No
     assert len(server.connections) == 3
 
 
+@pytest.mark.parametrize("surplus", [GIF, GIF[:20], b"HTTP/1.1 408 Timeout\r\nContent-Length: 0\r\n\r\n"])
+@pytest.mark.parametrize("late", [False, True])
+async def test_what_nobody_asked_for_is_not_taken_for_the_next_answer(surplus: bytes, late: bool) -> None:
+    said = [(2, GIF * 2), (2, surplus)] if late else [(2, GIF * 2 + surplus)]
+    server = Server(*said)
+    async with server.listening() as base, pipelines() as made:
+        for at in (0, 2):
+            assert [verdict.outcome for verdict in await made.send(calls(base, 2, at))] == ["delivered"] * 2
+            await asyncio.sleep(0.02)
+    assert [len(requests) for requests in server.connections] == [2, 2]
+
+
 async def test_an_answer_that_ends_with_its_connection_is_an_answer() -> None:
     assert await outcomes(Server((1, b"HTTP/1.1 200 OK\r\n\r\nGIF"), ends=True), 1) == [("delivered", "")]
 
