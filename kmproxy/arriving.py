@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 
 from kmproxy import validators
 from kmproxy.identity.cookies import Cookies
@@ -12,19 +11,14 @@ from kmproxy.identity.navigation import comes_from, evidence
 from kmproxy.identity.provider import Inbound, Provider, Randomness
 from kmproxy.identity.visitor import Decision, Evidence, Visitor
 from kmproxy.links import query
-from kmproxy.messages import Headers, Response, values, without
+from kmproxy.messages import Headers, Response, spellings, values, without
 from kmproxy.pages.codings import SUPPORTED
 from kmproxy.visit import Arrival, Note
 
 IDENTITY_HEADERS = frozenset({b"x-km-identity", b"x-km-anonymous-id"})
 """Request headers that tell the upstream who the visitor is; nobody else may set them."""
 
-# Many servers make one variable of X-KM-Identity and X_KM_Identity.
-_CLAIMS = frozenset(
-    bytes(way)
-    for name in IDENTITY_HEADERS
-    for way in product(*[b"-_" if letter == b"-"[0] else (letter,) for letter in name])
-)
+_CLAIMS = spellings(IDENTITY_HEADERS)
 
 _TEXT = (b"Content-Type", b"text/plain; charset=utf-8")
 

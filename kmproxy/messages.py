@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
+from itertools import product
 from typing import NamedTuple
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -82,6 +84,15 @@ def without(headers: Headers, names: AbstractSet[bytes]) -> Headers:
     if known is not None and names.isdisjoint(known[1]):
         return headers
     return tuple([pair for pair in headers if pair[0].lower() not in names])
+
+
+def spellings(names: Iterable[bytes]) -> frozenset[bytes]:
+    """``names`` with "_" for any "-" as well: CGI and WSGI make one variable of X-A-B and X_A_B."""
+    return frozenset(
+        bytes(way)
+        for name in names
+        for way in product(*[b"-_" if letter == b"-"[0] else (letter,) for letter in name])
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+_NAME = re.compile(r"[a-z0-9_*-]+(\.[a-z0-9_-]+)+")
 
 
 class HostMap(Generic[T]):
@@ -26,7 +29,8 @@ class HostMap(Generic[T]):
         found = self._exact.get(host)
         if found is not None or not self._below:
             return found
-        parent = host
+        # Below a wildcard anybody may write the name: markup, a path or a user name is none.
+        parent = host if _NAME.fullmatch(host) else ""
         while "." in parent:
             parent = parent.partition(".")[2]
             if parent in self._below:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from kmproxy.messages import Headers, Request, first, tokens, without
+from kmproxy.messages import Headers, Request, spellings, tokens, values, without
+from kmproxy.proxy.forwarded import Said, element, read
 
-HOP_BY_HOP = frozenset(
+HOP_BY_HOP = spellings(
     {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization"}
     | {b"te", b"trailer", b"transfer-encoding", b"upgrade", b"http2-settings", b"alt-svc"}
 )
@@ -17,12 +18,22 @@ HOP_BY_HOP = frozenset(
 _NO_FIELDS = frozenset({b"keep-alive", b"close"})
 """What ``Connection`` says nearly always, and names no field but one that is a hop's own anyway."""
 
-# Said anew by each proxy; and 100-continue, which is answered here.
-_REPLACED = frozenset(
-    {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"expect"}
-    | {b"x-forwarded-prefix", b"x-forwarded-server", b"x-real-ip"}
+_OURS = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
+
+# What frameworks believe, and the servers and proxies in front of them say.
+_BELIEVED = frozenset(
+    {b"forwarded", b"x-real-ip", b"true-client-ip", b"x-client-ip", b"x-cluster-client-ip"}
+    | {b"x-forwarded-port", b"x-forwarded-prefix", b"x-forwarded-server", b"x-forwarded-by"}
+    | {b"x-forwarded-ssl", b"x-forwarded-scheme", b"x-forwarded-protocol", b"x-forwarded-client-cert"}
+    | {b"x-forwarded-path", b"x-forwarded-uri", b"x-forwarded-method", b"x-forwarded-access-token"}
+    | {b"x-forwarded-user", b"x-forwarded-email", b"x-forwarded-groups", b"x-forwarded-preferred-username"}
 )
-_REPLACED_OF_STRANGERS = _REPLACED | {b"forwarded"}
+
+# Said anew by each proxy, whoever said it before; and 100-continue, which is answered here.
+_REPLACED = spellings(_OURS) | {b"expect"}
+_UNDERSCORED = spellings(_BELIEVED) - _BELIEVED
+_REPLACED_OF_TRUSTED = _REPLACED | _UNDERSCORED
+_REPLACED_OF_STRANGERS = _REPLACED | _UNDERSCORED | _BELIEVED
 
 
 def end_to_end(headers: Headers) -> Headers:
@@ -66,7 +77,7 @@ class TrustedProxies:
 
 def scheme(headers: Headers, *, trusted: bool, secure: bool) -> str:
     """The scheme the visitor typed: the last proxy's word if it is trusted, else the connection's."""
-    said = first(headers, b"x-forwarded-proto").rpartition(b",")[2].strip().lower() if trusted else b""
+    said = (_last(headers, b"x-forwarded-proto") or _forwarded(headers).proto) if trusted else b""
     if said in (b"http", b"https"):
         return said.decode()
     return "https" if secure else "http"
@@ -75,14 +86,37 @@ def scheme(headers: Headers, *, trusted: bool, secure: bool) -> str:
 def forwarded(headers: Headers, asked: Request, peer: str, *, trusted: bool) -> Headers:
     """The ``headers`` of what was ``asked``, with X-Forwarded-For, -Proto and -Host.
 
-    A trusted proxy's chain grows, any other is replaced.
+    A trusted proxy's chain grows, and what else it says stands; any other's word is replaced.
     """
-    chain = tokens(asked.headers, b"x-forwarded-for") if trusted else []
-    host_said = first(asked.headers, b"x-forwarded-host") if trusted else b""
-    kept = without(headers, _REPLACED if trusted else _REPLACED_OF_STRANGERS)
-    return (
-        *kept,
-        (b"X-Forwarded-For", b", ".join([*chain, peer.encode("latin-1")])),
-        (b"X-Forwarded-Proto", asked.scheme.encode()),
-        (b"X-Forwarded-Host", host_said or asked.host.encode("latin-1")),
-    )
+    if trusted:
+        return _forwarded_on(headers, asked, peer)
+    kept = without(headers, _REPLACED_OF_STRANGERS)
+    return (*kept, *_said_by_us([peer.encode()], asked.scheme, asked.host.encode("latin-1")))
+
+
+def _forwarded_on(headers: Headers, asked: Request, peer: str) -> Headers:
+    kept = without(headers, _REPLACED_OF_TRUSTED)
+    said = _forwarded(asked.headers)
+    if said.chain:
+        chain = b", ".join([*values(asked.headers, b"forwarded"), element(peer)])
+        kept = (*without(kept, {b"forwarded"}), (b"Forwarded", chain))
+    addresses = tokens(asked.headers, b"x-forwarded-for") or [*said.chain]
+    host = _last(asked.headers, b"x-forwarded-host") or said.host or asked.host.encode("latin-1")
+    return (*kept, *_said_by_us([*addresses, peer.encode()], asked.scheme, host))
+
+
+def _said_by_us(addresses: Sequence[bytes], scheme: str, host: bytes) -> Headers:
+    # Behind a Unix socket there is no peer; an empty address would be taken for one.
+    chain = b", ".join([address for address in addresses if address])
+    told = ((b"X-Forwarded-Proto", scheme.encode()), (b"X-Forwarded-Host", host))
+    return ((b"X-Forwarded-For", chain), *told) if chain else told
+
+
+def _forwarded(headers: Headers) -> Said:
+    return read(b",".join(values(headers, b"forwarded")))
+
+
+def _last(headers: Headers, name: bytes) -> bytes:
+    """The last element of a list header, in lower case: the nearest proxy's own."""
+    said = tokens(headers, name)
+    return said[-1] if said else b""

@@ -7,6 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from kmproxy.messages import Headers, Request
+from kmproxy.proxy.forwarded import element
 from kmproxy.proxy.headers import TrustedProxies, end_to_end, forwarded, scheme
 
 FOR, PROTO, HOST = b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host"
@@ -31,47 +32,108 @@ def test_only_the_named_networks_are_trusted(peer: str, trusted: bool) -> None:
     assert (peer in TrustedProxies(networks)) is trusted
 
 
+STRANGER, TRUSTED = False, True
+FORWARDED = b"Forwarded"
+OURS = ((FOR, b"9.9.9.9"), (PROTO, b"http"), (HOST, b"a.example"))
+
+
+def chain(addresses: bytes, proto: bytes = b"http", host: bytes = b"a.example") -> Headers:
+    return ((FOR, addresses), (PROTO, proto), (HOST, host))
+
+
 @pytest.mark.parametrize(
-    ("said", "trusted", "secure", "found"),
+    ("came", "peer_is", "left"),
     [
-        (b"https", True, False, "https"),
-        (b"https", False, False, "http"),
-        (b"http", False, True, "https"),
-        (b"https, http", True, True, "http"),
-        (b"HTTPS", True, False, "https"),
-        (b"gopher", True, False, "http"),
-        (b"", True, True, "https"),
+        # Nothing is said.
+        ((), STRANGER, OURS),
+        ((), TRUSTED, OURS),
+        # A stranger's word is replaced, whatever the name and its spelling.
+        (((FOR, b"1.1.1.1"),), STRANGER, OURS),
+        (((b"x-forwarded-for", b"1.1.1.1"), (FOR, b"2.2.2.2")), STRANGER, OURS),
+        (((PROTO, b"https"),), STRANGER, OURS),
+        (((HOST, b"evil.example"),), STRANGER, OURS),
+        (((FORWARDED, b"for=1.1.1.1;proto=https;host=evil.example"),), STRANGER, OURS),
+        (((b"X-Real-IP", b"1.1.1.1"),), STRANGER, OURS),
+        (((b"True-Client-IP", b"1.1.1.1"),), STRANGER, OURS),
+        (
+            ((b"X-Forwarded-Port", b"1"), (b"X-Forwarded-Prefix", b"/p"), (b"X-Forwarded-Ssl", b"on")),
+            STRANGER,
+            OURS,
+        ),
+        (((b"X-Forwarded-User", b"root"), (b"X-Forwarded-Client-Cert", b"root")), STRANGER, OURS),
+        (((b"X_Forwarded_For", b"1.1.1.1"), (b"x_real-ip", b"1.1.1.1")), STRANGER, OURS),
+        # A trusted proxy's chain grows, be it in one field or in several.
+        (((FOR, b"1.1.1.1"),), TRUSTED, chain(b"1.1.1.1, 9.9.9.9")),
+        (((FOR, b"1.1.1.1"), (FOR, b"2.2.2.2")), TRUSTED, chain(b"1.1.1.1, 2.2.2.2, 9.9.9.9")),
+        (((FOR, b"1.1.1.1 ,, 2.2.2.2"),), TRUSTED, chain(b"1.1.1.1, 2.2.2.2, 9.9.9.9")),
+        (((FOR, b""),), TRUSTED, OURS),
+        # Of scheme and host its own word counts: the last one.
+        (((PROTO, b"https"),), TRUSTED, chain(b"9.9.9.9", b"https")),
+        (((PROTO, b"HTTPS"),), TRUSTED, chain(b"9.9.9.9", b"https")),
+        (((PROTO, b"https, http"),), TRUSTED, chain(b"9.9.9.9", b"http")),
+        (((PROTO, b"http"), (PROTO, b"https")), TRUSTED, chain(b"9.9.9.9", b"https")),
+        (((PROTO, b"gopher"),), TRUSTED, OURS),
+        (((HOST, b"front.example"),), TRUSTED, chain(b"9.9.9.9", host=b"front.example")),
+        (((HOST, b"evil.example, front.example"),), TRUSTED, chain(b"9.9.9.9", host=b"front.example")),
+        # What else it says stands, but for spellings it would not use.
+        (((b"X-Real-IP", b"1.1.1.1"),), TRUSTED, ((b"X-Real-IP", b"1.1.1.1"), *OURS)),
+        (((b"X-Forwarded-Port", b"443"),), TRUSTED, ((b"X-Forwarded-Port", b"443"), *OURS)),
+        (((b"X_Forwarded_For", b"1.1.1.1"), (b"X_Real_IP", b"1.1.1.1")), TRUSTED, OURS),
+        # RFC 7239 says the same in one header; where both speak, the older one counts.
+        (
+            ((FORWARDED, b"for=1.1.1.1;proto=https;host=front.example"),),
+            TRUSTED,
+            (
+                (FORWARDED, b"for=1.1.1.1;proto=https;host=front.example, for=9.9.9.9"),
+                *chain(b"1.1.1.1, 9.9.9.9", b"https", b"front.example"),
+            ),
+        ),
+        (
+            ((FORWARDED, b'for="[2001:db8::1]:47"'), (b"forwarded", b'For=_x, for=1.1.1.1:80;Proto="HTTPS"')),
+            TRUSTED,
+            (
+                (FORWARDED, b'for="[2001:db8::1]:47", For=_x, for=1.1.1.1:80;Proto="HTTPS", for=9.9.9.9'),
+                *chain(b"2001:db8::1, _x, 1.1.1.1, 9.9.9.9", b"https"),
+            ),
+        ),
+        (
+            ((FORWARDED, b"proto=https, for=2.2.2.2"), (PROTO, b"https"), (FOR, b"1.1.1.1")),
+            TRUSTED,
+            ((FORWARDED, b"proto=https, for=2.2.2.2, for=9.9.9.9"), *chain(b"1.1.1.1, 9.9.9.9", b"https")),
+        ),
+        (
+            ((FORWARDED, b'for="1.1.1.1, evil";proto=https, for=<>'),),
+            TRUSTED,
+            (
+                (FORWARDED, b'for="1.1.1.1, evil";proto=https, for=<>, for=9.9.9.9'),
+                *chain(b"unknown, unknown, 9.9.9.9"),
+            ),
+        ),
     ],
 )
-def test_the_scheme_is_the_trusted_proxys_word_or_the_connections(
-    said: bytes, trusted: bool, secure: bool, found: str
+def test_what_is_said_of_the_visitor_is_believed_of_trusted_proxies_only(
+    came: Headers, peer_is: bool, left: Headers
 ) -> None:
-    assert scheme(((PROTO, said),), trusted=trusted, secure=secure) == found
+    asked = _asked(scheme(came, trusted=peer_is, secure=False), came)
+    assert forwarded(came, asked, "9.9.9.9", trusted=peer_is) == left
+
+
+@pytest.mark.parametrize(("said", "found"), [(b"http", "http"), (b"", "https"), (b"gopher", "https")])
+def test_a_trusted_proxy_may_say_that_a_tls_connection_carries_plain_http(said: bytes, found: str) -> None:
+    assert scheme(((PROTO, said),), trusted=True, secure=True) == found
+    assert scheme(((PROTO, said),), trusted=False, secure=True) == "https"
 
 
 @pytest.mark.parametrize(
-    ("came", "trusted", "left"),
-    [
-        ((), False, ((FOR, b"9.9.9.9"), (PROTO, b"https"), (HOST, b"a.example"))),
-        (((FOR, b"1.1.1.1"),), False, ((FOR, b"9.9.9.9"), (PROTO, b"https"), (HOST, b"a.example"))),
-        (((FOR, b"1.1.1.1"),), True, ((FOR, b"1.1.1.1, 9.9.9.9"), (PROTO, b"https"), (HOST, b"a.example"))),
-        (
-            ((FOR, b"1.1.1.1"), (FOR, b"2.2.2.2")),
-            True,
-            ((FOR, b"1.1.1.1, 2.2.2.2, 9.9.9.9"), (PROTO, b"https"), (HOST, b"a.example")),
-        ),
-        (((HOST, b"front.example"),), True, ((FOR, b"9.9.9.9"), (PROTO, b"https"), (HOST, b"front.example"))),
-        (((HOST, b"evil.example"),), False, ((FOR, b"9.9.9.9"), (PROTO, b"https"), (HOST, b"a.example"))),
-        (
-            ((b"Forwarded", b"for=1.1.1.1"),),
-            False,
-            ((FOR, b"9.9.9.9"), (PROTO, b"https"), (HOST, b"a.example")),
-        ),
-        (((b"X-Real-IP", b"1.1.1.1"),), False, ((FOR, b"9.9.9.9"), (PROTO, b"https"), (HOST, b"a.example"))),
-    ],
+    ("peer", "said"), [("9.9.9.9", b"for=9.9.9.9"), ("::1", b'for="[::1]"'), ("", b"for=unknown")]
 )
-def test_a_trusted_chain_grows_and_any_other_is_replaced(came: Headers, trusted: bool, left: Headers) -> None:
-    assert forwarded(came, _asked("https", came), "9.9.9.9", trusted=trusted) == left
+def test_the_hop_adds_itself_in_the_headers_own_grammar(peer: str, said: bytes) -> None:
+    assert element(peer) == said
+
+
+def test_nobody_behind_a_unix_socket_has_an_address() -> None:
+    left = forwarded((), _asked("http", ()), "", trusted=False)
+    assert left == ((PROTO, b"http"), (HOST, b"a.example"))
 
 
 def test_a_client_can_not_have_the_proxys_own_headers_removed_by_nominating_them() -> None:
