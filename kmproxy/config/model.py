@@ -9,7 +9,15 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+)
 
 from kmproxy.config import values
 from kmproxy.forms.fields import IDENTIFYING
@@ -56,6 +64,15 @@ class Server(Table):
 
     idle_timeout: PositiveFloat = 60.0
     """Seconds without a byte from the upstream within a body; then the response is broken off."""
+
+    client_timeout: PositiveFloat = 60.0
+    """Seconds a client may take to send a request's head, or pause within a body either way; then 408."""
+
+    max_body: NonNegativeInt = 0
+    """Bytes of a request's body; beyond that 413. 0: no limit but the upstream's own."""
+
+    max_connections: NonNegativeInt = 0
+    """Clients' connections at a time in one process; beyond that 503. 0: as many as the system allows."""
 
 
 class Outbox(Table):

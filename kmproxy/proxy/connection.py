@@ -19,6 +19,7 @@ from aiohttp.http_exceptions import PayloadEncodingError
 from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
 
 from kmproxy.arriving import plain_answer
+from kmproxy.proxy.guarded import LINGER, Guarded, GuardedServer
 from kmproxy.proxy.incoming import Incoming
 from kmproxy.proxy.outgoing import Outgoing
 
@@ -27,11 +28,8 @@ _log = logging.getLogger(__name__)
 Handler = Callable[[Incoming], Awaitable[Outgoing]]
 """What answers a request; the response it gives back is ended for it."""
 
-WRITE_BUFFER = 32 * 1024
-"""Bytes that may wait for a slow visitor before more of the response is made."""
 
-
-class Listener(web.Server):
+class Listener(GuardedServer):
     """Makes a Connection of each that comes in, for ``handler``."""
 
     def __init__(self, handler: Handler, **options: Any) -> None:
@@ -42,19 +40,14 @@ class Listener(web.Server):
         return Connection(self, self._handler, loop=self._loop, **self._kwargs)
 
 
-class Connection(RequestHandler):
+class Connection(Guarded):
     """One connection; whatever fails, its answer tells of nothing."""
 
     __slots__ = ("_handler",)
 
-    def __init__(self, manager: web.Server, handler: Handler, **options: Any) -> None:
-        super().__init__(manager, **options)
+    def __init__(self, listener: Listener, handler: Handler, **options: Any) -> None:
+        super().__init__(listener, **options)
         self._handler = handler
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.set_write_buffer_limits(high=WRITE_BUFFER)
 
     @property
     def peer(self) -> str:
@@ -82,6 +75,7 @@ class Connection(RequestHandler):
         if not self._force_close:
             self._task_handler = None
             if self.transport is not None:
+                self.watch_unsent()
                 self.transport.close()
 
     async def _next(self) -> tuple[Any, StreamReader]:
@@ -102,9 +96,12 @@ class Connection(RequestHandler):
     async def _serve(self, message: Any, body: StreamReader) -> bool:
         """Answer one request; whether another may follow."""
         self._request_in_progress = True
+        self.body = body
         try:
             may_follow = await self._answer(message, body)
             if not body.is_eof():
+                if not may_follow:
+                    self.say_no_more()
                 await self._drop(body)
         except asyncio.CancelledError:
             self.force_close()
@@ -119,7 +116,9 @@ class Connection(RequestHandler):
 
     async def _answer(self, message: Any, body: StreamReader) -> bool:
         if isinstance(message, _ErrInfo):
-            return await self._refuse(Incoming(ERROR, body, self), 400, b"Bad Request")
+            await self._refuse(Incoming(ERROR, body, self), *self.answer_to(message))
+            await self._linger()
+            return False
         request = Incoming(message, body, self)
         try:
             response = await self._handler(request)
@@ -145,6 +144,11 @@ class Connection(RequestHandler):
                 await response.end()
         return False
 
+    async def _linger(self) -> None:
+        """Leave the client time to read why nothing of what it still sends is of use."""
+        self.hear_no_more()
+        await asyncio.sleep(LINGER)
+
     async def _drop(self, body: StreamReader) -> None:
         """Read the rest of a body that nobody wants: a client that still writes would lose the answer."""
         # Whoever read it for the upstream has been told to stop, and does so now.
@@ -153,7 +157,9 @@ class Connection(RequestHandler):
             async with asyncio.timeout(self._lingering_time):
                 while not body.is_eof():
                     await body.readany()
-        except (TimeoutError, ConnectionError, web.RequestPayloadError, PayloadEncodingError):
+        except (web.RequestPayloadError, PayloadEncodingError):
+            await self._linger()
+        except (TimeoutError, ConnectionError):
             self.close()
 
     def _go_on_without_upgrade(self) -> None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 
-from aiohttp import HttpVersion11
+from aiohttp import HttpVersion10, HttpVersion11
 
 from kmproxy.arriving import plain_answer
 from kmproxy.engine import Engine
-from kmproxy.forms.submission import Submission
 from kmproxy.later import Later
-from kmproxy.messages import Request, Response, first
+from kmproxy.messages import Request, Response, first, values
 from kmproxy.observer import Observer
 from kmproxy.outbox import Outbox
 from kmproxy.pages.codings import CodingError
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.passage import Passage, through
+from kmproxy.proxy.body import BodyError, Bounds, admit, body
 from kmproxy.proxy.headers import TrustedProxies, end_to_end, forwarded, scheme, unnamed
 from kmproxy.proxy.incoming import Incoming
 from kmproxy.proxy.outgoing import Outgoing
@@ -37,12 +37,20 @@ _MOMENT = 0.002
 _ANSWERS = {
     400: (b"Bad Request", "This request can't be read."),
     405: (b"Method Not Allowed", "This method is not served here."),
+    408: (b"Request Timeout", "The request took too long to come."),
+    413: (b"Content Too Large", "This is more than may be sent here."),
     421: (b"Misdirected Request", "No site of this name is served here."),
     501: (b"Not Implemented", "This transfer coding is not served here."),
     502: (b"Bad Gateway", "The site can't be reached. Please try again."),
     504: (b"Gateway Timeout", "The site takes too long to answer. Please try again."),
     505: (b"HTTP Version Not Supported", "HTTP/1.0 and HTTP/1.1 are served here."),
 }
+
+
+_ANOTHER_MAY_FOLLOW = frozenset({421, 502, 504})
+"""Any other refusal is of a request whose end we may see elsewhere than the client, or somebody in front."""
+
+_VERSIONS = (HttpVersion11, HttpVersion10)
 
 
 class ProxyHandler:
@@ -56,6 +64,7 @@ class ProxyHandler:
         trusted: TrustedProxies,
         observer: Observer,
         wake_sender: Callable[[], None],
+        bounds: Bounds,
     ) -> None:
         self._passage = Passage(engine, observer)
         self._upstreams = upstreams
@@ -63,6 +72,7 @@ class ProxyHandler:
         self._trusted = trusted
         self._observer = observer
         self._wake_sender = wake_sender
+        self._bounds = bounds
         self._later = Later()
 
     async def __call__(self, message: Incoming) -> Outgoing:
@@ -92,6 +102,8 @@ class ProxyHandler:
             exchange = await self._send(message, arrival, peer)
         except UpstreamError as error:
             return self._fail(message, error)
+        except BodyError as error:
+            return self._refuse(message, error.status)
         except ValueError:
             return self._refuse(message, 400)
         try:
@@ -103,13 +115,14 @@ class ProxyHandler:
         trusted = peer in self._trusted
         asked = arrival.request
         headers = forwarded(arrival.headers, asked, peer, trusted=trusted)
-        body = None
+        upload = None
         if message.has_body:
-            body = _body(message, arrival.form)
+            admit(message, self._bounds)
+            upload = body(message, self._bounds, arrival.form)
             if not first(asked.headers, b"content-length"):
                 headers = (*headers, (b"Transfer-Encoding", b"chunked"))
         method = asked.method.encode("latin-1")
-        return await self._upstreams.exchange(arrival.domain, method, arrival.target, headers, body)
+        return await self._upstreams.exchange(arrival.domain, method, arrival.target, headers, upload)
 
     async def _answer(self, message: Incoming, arrival: Arrival, exchange: Exchange) -> Outgoing:
         head = exchange.head
@@ -124,7 +137,7 @@ class ProxyHandler:
                 await _rewrite(exchange, message, response, departure.rewriter)
                 self._observer.page_done(arrival, departure.rewriter)
                 self._later.do(departure.rewriter.jobs)
-        except (UpstreamError, CodingError) as error:
+        except (UpstreamError, CodingError, BodyError) as error:
             self._observer.failed(f"broken-body-{type(error).__name__}")
             if departure.rewriter:
                 response.begin(message)
@@ -138,6 +151,8 @@ class ProxyHandler:
         return self._refuse(message, error.status)
 
     def _refuse(self, message: Incoming, status: int) -> Outgoing:
+        if status not in _ANOTHER_MAY_FOLLOW:
+            message.keep_alive = False
         reason, text = _ANSWERS[status]
         answer = plain_answer(status, reason, text, message.method)
         return Outgoing(answer.status, answer.reason, answer.headers, answer.body)
@@ -207,26 +222,18 @@ async def _soon(exchange: Exchange) -> bytes | None:
         return None
 
 
-async def _body(message: Incoming, form: Submission | None) -> AsyncIterator[bytes]:
-    """The request's body as it comes; a client that waits to be asked for it is asked now."""
-    if first(message.headers, b"expect").lower() == b"100-continue":
-        message.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    while data := await message.body.readany():
-        if form is not None:
-            form.take(data)
-        yield data
-    if form is not None:
-        form.end()
-
-
 def _unserved(message: Incoming) -> int:
     """The status of a request that no proxy should pass on, or 0."""
-    if message.version is not HttpVersion11 and message.version > HttpVersion11:
+    if message.version not in _VERSIONS:
         return 505
     if message.method in ("CONNECT", "TRACE"):
         return 405
-    coding = first(message.headers, b"transfer-encoding")
-    return 0 if coding.strip().lower() in (b"", b"chunked") else 501
+    codings = values(message.headers, b"transfer-encoding")
+    if not codings:
+        return 0
+    if message.version == HttpVersion10 or not codings[0]:
+        return 400  # RFC 9112 §6.1: whoever stands in front may not have read it as chunks.
+    return 0 if codings[0].lower() == b"chunked" else 501
 
 
 def _request(message: Incoming, *, trusted: bool) -> Request | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from contextlib import AsyncExitStack
@@ -16,15 +17,22 @@ from kmproxy.errors import KmproxyError
 from kmproxy.observer import Observer, Observers
 from kmproxy.outbox import Outbox, open_outbox
 from kmproxy.outbox.sender import Sender
+from kmproxy.proxy.body import Bounds
 from kmproxy.proxy.connection import Listener
+from kmproxy.proxy.guarded import PARSES_IN_C
 from kmproxy.proxy.handler import ProxyHandler
 from kmproxy.proxy.headers import TrustedProxies
 from kmproxy.proxy.upstreams import Upstreams
 from kmproxy.site import Sites
 from kmproxy.upstream import Timeouts
 
+_log = logging.getLogger(__name__)
+
 MAX_FIELD = 32 * 1024
 """Bytes of one header field; KISSmetrics' own ``km_uq`` cookie alone takes up to 6 KB."""
+
+MAX_LINE = MAX_FIELD + 1024
+"""Bytes of the request line. Another number than MAX_FIELD: by it a parser's error tells which it was."""
 
 MAX_FIELDS = 256
 
@@ -78,16 +86,21 @@ class ProxyServer:
         stack.callback(upstreams.close)
         engine = Engine(self._sites, time.time, os.urandom)
         trusted = TrustedProxies(server.trusted_proxies)
-        return ProxyHandler(engine, upstreams, outbox, trusted, self._observer, sender.wake)
+        bounds = Bounds(server.max_body, server.client_timeout)
+        return ProxyHandler(engine, upstreams, outbox, trusted, self._observer, sender.wake, bounds)
 
     async def _listen(self, handler: ProxyHandler, stack: AsyncExitStack) -> None:
+        if not PARSES_IN_C:
+            _log.warning("the HTTP parser in C is missing; the one in Python is slower")
         listener = Listener(
             handler,
+            client_timeout=self._config.server.client_timeout,
+            max_connections=self._config.server.max_connections,
             handler_cancellation=True,
             auto_decompress=False,
             access_log=None,
             keepalive_timeout=KEEP_ALIVE,
-            max_line_size=MAX_FIELD,
+            max_line_size=MAX_LINE,
             max_field_size=MAX_FIELD,
             max_headers=MAX_FIELDS,
         )

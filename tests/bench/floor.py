@@ -22,7 +22,7 @@ async def _serve(port: int, upstream: int) -> None:
     async def handle(request: Incoming) -> Outgoing:
         return await _pass(pool, request)
 
-    runner = web.ServerRunner(Listener(handle, auto_decompress=False, access_log=None))
+    runner = web.ServerRunner(Listener(handle, client_timeout=60, auto_decompress=False, access_log=None))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     await asyncio.Event().wait()

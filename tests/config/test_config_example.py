@@ -75,7 +75,7 @@ def valid(value: object, rule: dict[str, Any]) -> bool:
         return known and all(valid(item, properties[key]) for key, item in value.items())
     if isinstance(value, list):
         return rule["type"] == "array" and all(valid(item, rule["items"]) for item in value)
-    types = {str: "string", bool: "boolean", float: "number"}
+    types = {str: "string", bool: "boolean", float: "number", int: "integer"}
     return rule.get("type") == types[type(value)] and value in rule.get("enum", [value])
 
 
