@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench chaos fuzz lint clean
+.PHONY: help demo test bench chaos fuzz image lint clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ chaos: .venv/developed  ## Proxies, senders and Redis killed during 10,000 arriv
 fuzz: .venv/developed  ## A coverage-guided fuzzer on the scanner and the codings (a minute each)
 	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet atheris
 	$(BIN)/python tests/fuzz/run.py $(FUZZ)
+
+image:  ## The Dockerfile, replayed in a fresh Debian without an engine (as root; two minutes)
+	tests/tools/install-debian debootstrap
+	$(PYTHON) tests/deploy/dockerfile.py
 
 lint: .venv/developed  ## ruff, mypy --strict, the import contracts
 	$(BIN)/ruff check .
