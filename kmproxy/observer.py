@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.site import Domain
 from kmproxy.visit import Arrival, Departure
 
 
@@ -22,6 +23,12 @@ class Observer(Protocol):
 
     def failed(self, kind: str) -> None:
         """Something went wrong; ``kind`` is a fixed word, such as ``connect-failed``."""
+
+    def upstream_failed(self, domain: Domain, index: int, kind: str) -> None:
+        """The domain's upstream of that place (from 0) gave no whole response; ``kind`` as in ``failed``."""
+
+    def upstream_health(self, domain: Domain, index: int, healthy: bool) -> None:
+        """Whether that upstream is asked like any other: told at first, and when that may have changed."""
 
     def sent(self, provider: str, outcome: str) -> None:
         """A tracking call was tried; ``outcome`` is ``delivered``, ``retry``, ``refused`` or ``expired``."""
@@ -48,6 +55,14 @@ class Observers:
     def failed(self, kind: str) -> None:
         for observer in self._all:
             observer.failed(kind)
+
+    def upstream_failed(self, domain: Domain, index: int, kind: str) -> None:
+        for observer in self._all:
+            observer.upstream_failed(domain, index, kind)
+
+    def upstream_health(self, domain: Domain, index: int, healthy: bool) -> None:
+        for observer in self._all:
+            observer.upstream_health(domain, index, healthy)
 
     def sent(self, provider: str, outcome: str) -> None:
         for observer in self._all:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from typing import cast
 
 from rich.console import Console
 
 from kmproxy.config import Config
 from kmproxy.site import Domain, Site, Sites
+from kmproxy.upstream import Address
 
 _PATIENCE = 3.0
 """Seconds an upstream has to take a connection."""
@@ -18,11 +20,11 @@ _PATIENCE = 3.0
 async def report(config: Config, console: Console) -> None:
     """Print every site: whose cookies reach where, which links are decorated, who answers."""
     for site in Sites(config).all:
-        reachable = await _reachable(site)
         vendors = ", ".join(provider.name for provider in site.providers)
         console.print(f"site {site.name} ({vendors})", markup=False)
-        for domain in site.domains:
-            for line in _about(domain, reachable):
+        answers = await asyncio.gather(*map(_upstreams, site.domains))
+        for domain, upstreams in zip(site.domains, answers, strict=True):
+            for line in [*_about(domain), *upstreams]:
                 console.print(f"  {line}", markup=False)
         for line in _links(site):
             console.print(f"  {line}", markup=False)
@@ -31,14 +33,12 @@ async def report(config: Config, console: Console) -> None:
     console.print(f"The configuration is right. `kmproxy serve` would listen on {listening}.", markup=False)
 
 
-def _about(domain: Domain, reachable: dict[str, str]) -> Iterator[str]:
+def _about(domain: Domain) -> Iterator[str]:
     yield domain.host
     for provider in domain.site.providers:
         scope = provider.scope(_example(domain))
         reach = f"{scope} and all below it" if scope else "this host alone (browsers refuse its parent)"
         yield f"  {provider.name} cookie on {reach}"
-    for url in domain.upstreams:
-        yield f"  upstream {url} {reachable[url]}"
     if not domain.upstreams:
         yield "  no upstream: linked to, not served here"
 
@@ -56,19 +56,29 @@ def _example(domain: Domain) -> str:
     return domain.host.replace("*.", "any.", 1)
 
 
-async def _reachable(site: Site) -> dict[str, str]:
-    urls = sorted({url for domain in site.domains for url in domain.upstreams})
-    return dict(zip(urls, await asyncio.gather(*map(_answers, urls)), strict=True))
+async def _upstreams(domain: Domain) -> list[str]:
+    tls = domain.upstream_tls
+    addresses = [Address.of(url, tls.ca, tls.server_name) for url in domain.upstreams]
+    said = await asyncio.gather(*map(_answers, addresses))
+    return [f"  upstream {url} {answer}" for url, answer in zip(domain.upstreams, said, strict=True)]
 
 
-async def _answers(url: str) -> str:
-    address = urlsplit(url)
+async def _answers(address: Address) -> str:
     try:
         async with asyncio.timeout(_PATIENCE):
-            _, writer = await asyncio.open_connection(address.hostname, address.port or 80)
+            taken = await address.connect(_Taken)
     except TimeoutError:
         return f"TAKES NO CONNECTION within {_PATIENCE:.0f} s"
-    except OSError as error:
-        return f"CAN'T BE REACHED: {error.strerror or error}"
-    writer.close()
-    return "takes connections"
+    except ssl.SSLCertVerificationError as error:
+        return f"HAS NO CERTIFICATE TO BELIEVE: {error.verify_message}"
+    except (OSError, UnicodeError) as error:
+        return f"CAN'T BE REACHED: {getattr(error, 'strerror', None) or error}"
+    taken.transport.abort()
+    return "takes connections" if address.tls is None else "takes connections, and its certificate is right"
+
+
+class _Taken(asyncio.Protocol):
+    """A connection of which only that it is open is of interest."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)

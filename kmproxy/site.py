@@ -54,6 +54,9 @@ class Domain:
         self.site = site
         self.host = config.host
         self.upstreams = config.upstream
+        self.balance = config.balance
+        self.health_check = config.health_check
+        self.upstream_tls = config.upstream_tls
 
 
 class Site:

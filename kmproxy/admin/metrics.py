@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from kmproxy.outbox import Stats
 from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.site import Domain
 from kmproxy.visit import Arrival, Departure
 
 
@@ -20,8 +21,8 @@ class Metrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"kmproxy_{name}", text, labels, registry=self.registry)
 
-        def gauge(name: str, text: str) -> Gauge:
-            return Gauge(f"kmproxy_{name}", text, registry=self.registry)
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"kmproxy_{name}", text, labels, registry=self.registry)
 
         self._responses = counter("responses", "Responses of upstreams, by status class.", "site", "status")
         self._decisions = counter(
@@ -30,6 +31,9 @@ class Metrics:
         self._decorated = counter("links_decorated", "Links given the visitor's identity.", "site")
         self._skipped = counter("links_skipped", "Links left as they were, by reason.", "site", "why")
         self._failures = counter("failures", "Faults, by kind.", "kind")
+        place = ("site", "domain", "upstream")
+        self._faults = counter("upstream_failures", "Faults of upstreams, by kind.", *place, "kind")
+        self._health = gauge("upstream_healthy", "1 where an upstream gets its share, 0 if not.", *place)
         self._calls = counter("tracking_calls", "Tries to deliver a tracking call.", "provider", "outcome")
         self._waiting = gauge("outbox_waiting", "Tracking calls not delivered yet.")
         self._set_apart = gauge("outbox_set_apart", "Tracking calls refused for good and kept.")
@@ -61,6 +65,12 @@ class Metrics:
 
     def failed(self, kind: str) -> None:
         self._failures.labels(kind).inc()
+
+    def upstream_failed(self, domain: Domain, index: int, kind: str) -> None:
+        self._faults.labels(domain.site.name, domain.host, index, kind).inc()
+
+    def upstream_health(self, domain: Domain, index: int, healthy: bool) -> None:
+        self._health.labels(domain.site.name, domain.host, index).set(healthy)
 
     def sent(self, provider: str, outcome: str) -> None:
         self._calls.labels(provider, outcome).inc()

@@ -57,7 +57,7 @@ class Server(Table):
     """Peers whose X-Forwarded-* are believed; anybody else's are replaced."""
 
     connect_timeout: PositiveFloat = 5.0
-    """Seconds to open a connection to an upstream; then the next upstream, or 502."""
+    """Seconds to open a connection to an upstream, TLS included; then the next upstream, or 504."""
 
     first_byte_timeout: PositiveFloat = 60.0
     """Seconds from the request to the head of the response; then 504."""
@@ -108,6 +108,26 @@ class Mixpanel(Table):
     """The project's own setting; Mixpanel can't change it once there is data."""
 
 
+class HealthCheck(Table):
+    """``health_check = { path = "/healthz" }``"""
+
+    path: Annotated[NonEmpty, AfterValidator(values.path)]
+    """What each upstream is asked for; a status from 200 to 399 within 5 seconds passes."""
+
+    interval: PositiveFloat = 10.0
+    """Seconds between two checks of an upstream."""
+
+
+class UpstreamTls(Table):
+    """``upstream_tls = { ca = "ca.pem" }``: how the certificates of ``https`` upstreams are verified."""
+
+    ca: Annotated[str, AfterValidator(values.ca_file)] = ""
+    """A PEM file, the only authorities then believed; ``""`` is the system's."""
+
+    server_name: Annotated[str, AfterValidator(values.server_name)] = ""
+    """The name that the certificate must be for and that SNI asks for; ``""`` is the upstream's own."""
+
+
 class Domain(Table):
     """``[[site.domain]]``: one host name of a site."""
 
@@ -115,7 +135,18 @@ class Domain(Table):
     """Exact, or ``*.name`` for every host below ``name``."""
 
     upstream: Upstreams = ()
-    """``http://host:port`` of the origin server, or several, taken in turn. None: linked to, not served."""
+    """``http://host:port``, ``https://host:port`` or ``unix:/path`` of the origin server, or several of them.
+
+    None: linked to, not served.
+    """
+
+    balance: Literal["round_robin", "least_connections"] = "round_robin"
+    """Several upstreams are taken in turn, or the one with the fewest requests under way."""
+
+    health_check: HealthCheck | None = None
+    """With it, upstreams that fail it get no requests; if all do, visitors get 503."""
+
+    upstream_tls: UpstreamTls = UpstreamTls()
 
 
 class Links(Table):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from ada_url import idna_to_ascii
@@ -16,6 +17,9 @@ Flaws = tuple[tuple[re.Pattern[str], str], ...]
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
+_LONGEST_SOCKET = 107
+"""Bytes that Linux has for a socket's path."""
+
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]/\s]*\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]+))?")
 
 _HOST_FLAWS: Flaws = (
@@ -31,12 +35,14 @@ _HOST_FLAWS: Flaws = (
 )
 
 _UPSTREAM_FLAWS: Flaws = (
-    (re.compile(r"unix:"), 'unix upstreams are not supported yet; write "http://host:port"'),
-    (re.compile(r"https://"), 'https upstreams are not supported yet; write "http://host:port"'),
-    (re.compile(r"(?!http://)"), 'must start with http://, as in "http://10.0.0.5:8000"'),
+    (re.compile(r"https?://unix:"), 'a unix socket is written without http://, as in "unix:/run/app.sock"'),
+    (
+        re.compile(r"(?!https?://)"),
+        'must start with http://, https:// or unix:/, as in "http://10.0.0.5:8000" or "unix:/run/app.sock"',
+    ),
     (re.compile(r".*@"), 'an upstream has no user name or password; write "http://host:port"'),
     (
-        re.compile(r"http://[^/]*[/?#]"),
+        re.compile(r"https?://[^/]*[/?#]"),
         'the path comes from the request; write "http://host:port" without one',
     ),
 )
@@ -142,10 +148,8 @@ def cookie_domain(value: str) -> str:
 
 def listen_address(value: str) -> str:
     """``host:port``, ``[v6]:port`` or ``unix:/path``; port 0 takes a free one."""
-    if value.startswith("unix:/"):
-        return value
     if value.startswith("unix:"):
-        raise ValueError('a unix socket needs its full path, as in "unix:/run/kmproxy.sock"')
+        return _unix_socket(value, "unix:/run/kmproxy.sock")
     if not re.search(":[0-9]+$", value):
         raise ValueError('must be host:port, as in "0.0.0.0:8080" or "[::]:8080", or "unix:/path"')
     _refuse_authority(value, lowest_port=0)
@@ -158,9 +162,49 @@ def admin_address(value: str) -> str:
 
 
 def upstream(value: str) -> str:
-    """``http://host[:port]`` of an origin server."""
+    """``http://host[:port]``, ``https://host[:port]`` or ``unix:/path`` of an origin server."""
+    if value.startswith("unix:"):
+        return _unix_socket(value, "unix:/run/app.sock")
     _refuse(value, _UPSTREAM_FLAWS)
-    _refuse_authority(value.removeprefix("http://"))
+    _refuse_authority(value.partition("://")[2])
+    return value
+
+
+def _unix_socket(value: str, example: str) -> str:
+    path = value.removeprefix("unix:")
+    if path.startswith("//"):
+        raise ValueError(f'one slash follows the colon; write "unix:/{path.lstrip("/")}"')
+    if not path.startswith("/"):
+        raise ValueError(f'a unix socket needs its full path, as in "{example}"')
+    if len(path.encode()) > _LONGEST_SOCKET:
+        raise ValueError(f"a unix socket's path has at most {_LONGEST_SOCKET} bytes; choose a shorter one")
+    return value
+
+
+def path(value: str) -> str:
+    """The path of a URL, and its query perhaps, as it is asked for."""
+    if not re.fullmatch(r"/[!-~]*", value) or "#" in value:
+        raise ValueError('must be a path, as in "/healthz", with other characters than ASCII as %XX')
+    return value
+
+
+def server_name(value: str) -> str:
+    """A host name that a certificate is for; ``""`` for the default."""
+    if value:
+        _refuse_name(value)
+    return value
+
+
+def ca_file(value: str) -> str:
+    """A PEM file of certificates, which is read; ``""`` for none."""
+    if not value:
+        return value
+    try:
+        ssl.create_default_context(cafile=value)
+    except ssl.SSLError:
+        raise ValueError(f"{value} holds no certificate; write the name of a PEM file") from None
+    except OSError as error:
+        raise ValueError(f"{value} can't be read: {error.strerror}") from None
     return value
 
 

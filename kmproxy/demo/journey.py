@@ -13,6 +13,7 @@ from kmproxy.demo.vendors import Heard, told
 from kmproxy.identity.navigation import is_navigation
 from kmproxy.messages import values
 from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.site import Domain
 from kmproxy.visit import Arrival, Departure
 
 _LONGEST_TARGET = 64
@@ -55,6 +56,12 @@ class Journey:
 
     def failed(self, kind: str) -> None:
         self._line("proxy", "failed", kind)
+
+    def upstream_failed(self, domain: Domain, index: int, kind: str) -> None:
+        """Whether the visitor saw anything of it, ``failed`` tells."""
+
+    def upstream_health(self, domain: Domain, index: int, healthy: bool) -> None:
+        """The demo's upstreams are in its own process."""
 
     def sent(self, provider: str, outcome: str) -> None:
         if outcome != "delivered":  # that, the vendor says itself

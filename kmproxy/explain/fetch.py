@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kmproxy.errors import QuestionError
 from kmproxy.messages import Response, tokens
+from kmproxy.observer import Observers
 from kmproxy.pages.codings import SUPPORTED, decoder
 from kmproxy.proxy.headers import end_to_end, forwarded
 from kmproxy.proxy.upstreams import Upstreams
@@ -18,7 +19,7 @@ async def fetch(arrival: Arrival, timeouts: Timeouts) -> Response:
     """The upstream's answer, its body decoded. Raises UpstreamError, CodingError, QuestionError."""
     if not arrival.domain.upstreams:
         raise QuestionError(f"{arrival.domain.host} has no upstream to ask; give its page as a file")
-    upstreams = Upstreams([arrival.domain], timeouts)
+    upstreams = Upstreams([arrival.domain], timeouts, Observers())
     asked = arrival.request
     headers = forwarded(end_to_end(arrival.headers), asked, "127.0.0.1", trusted=False)
     try:

@@ -55,6 +55,11 @@ class Connection(Guarded):
         name = self.peername
         return str(name[0]) if name and isinstance(name, tuple | list) else str(name or "")
 
+    @property
+    def is_lost(self) -> bool:
+        """The client has left, or is being left."""
+        return self.transport is None or self.transport.is_closing()
+
     def write(self, data: bytes) -> None:
         """Something beside the response, such as 100 Continue."""
         if self.transport is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from math import ceil
 
 from aiohttp import HttpVersion10, HttpVersion11
 
@@ -23,7 +24,7 @@ from kmproxy.proxy.incoming import Incoming
 from kmproxy.proxy.outgoing import Outgoing
 from kmproxy.proxy.upstreams import Upstreams
 from kmproxy.tracking import TrackingCall
-from kmproxy.upstream import HIGH_WATER, Exchange, UpstreamError
+from kmproxy.upstream import HIGH_WATER, Exchange, Unavailable, UpstreamError
 from kmproxy.visit import Arrival
 
 _log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ _ANSWERS = {
     421: (b"Misdirected Request", "No site of this name is served here."),
     501: (b"Not Implemented", "This transfer coding is not served here."),
     502: (b"Bad Gateway", "The site can't be reached. Please try again."),
+    503: (b"Service Unavailable", "The site is down for a moment. Please try again."),
     504: (b"Gateway Timeout", "The site takes too long to answer. Please try again."),
     505: (b"HTTP Version Not Supported", "HTTP/1.0 and HTTP/1.1 are served here."),
 }
@@ -91,7 +93,12 @@ class ProxyHandler:
             return Outgoing(answer.status, answer.reason, answer.headers, answer.body)
         if not arrival.domain.upstreams:
             return self._refuse(message, 421)
-        return await self._relay(message, arrival, peer)
+        try:
+            return await self._relay(message, arrival, peer)
+        except (asyncio.CancelledError, ConnectionError):
+            if message.connection.is_lost:
+                self._observer.failed("client-left")  # nginx's 499: there is nobody to answer.
+            raise
 
     async def _put(self, calls: Sequence[TrackingCall]) -> None:
         await self._outbox.put(calls)
@@ -101,7 +108,7 @@ class ProxyHandler:
         try:
             exchange = await self._send(message, arrival, peer)
         except UpstreamError as error:
-            return self._fail(message, error)
+            return self._fail(message, arrival, error)
         except BodyError as error:
             return self._refuse(message, error.status)
         except ValueError:
@@ -138,24 +145,30 @@ class ProxyHandler:
                 self._observer.page_done(arrival, departure.rewriter)
                 self._later.do(departure.rewriter.jobs)
         except (UpstreamError, CodingError, BodyError) as error:
-            self._observer.failed(f"broken-body-{type(error).__name__}")
+            kind = f"broken-body-{type(error).__name__}"
+            self._observer.failed(kind)
+            if not isinstance(error, BodyError):
+                self._observer.upstream_failed(arrival.domain, exchange.upstream, kind)
             if departure.rewriter:
                 response.begin(message)
                 await response.write(departure.rewriter.salvage())
             response.break_off()
         return response
 
-    def _fail(self, message: Incoming, error: UpstreamError) -> Outgoing:
-        self._observer.failed(type(error).__name__)
-        _log.warning("upstream: %s", type(error).__name__)
+    def _fail(self, message: Incoming, arrival: Arrival, error: UpstreamError) -> Outgoing:
+        kind = type(error).__name__
+        self._observer.failed(kind)
+        _log.warning("%d for %s: %s", error.status, arrival.domain.host, kind)
+        if isinstance(error, Unavailable):
+            return self._refuse(message, error.status, (b"Retry-After", b"%d" % ceil(error.retry_after)))
         return self._refuse(message, error.status)
 
-    def _refuse(self, message: Incoming, status: int) -> Outgoing:
+    def _refuse(self, message: Incoming, status: int, *more: tuple[bytes, bytes]) -> Outgoing:
         if status not in _ANOTHER_MAY_FOLLOW:
             message.keep_alive = False
         reason, text = _ANSWERS[status]
         answer = plain_answer(status, reason, text, message.method)
-        return Outgoing(answer.status, answer.reason, answer.headers, answer.body)
+        return Outgoing(answer.status, answer.reason, (*answer.headers, *more), answer.body)
 
 
 async def _pass(exchange: Exchange, response: Outgoing) -> None:

@@ -82,7 +82,7 @@ class ProxyServer:
         server = self._config.server
         timeouts = Timeouts(server.connect_timeout, server.first_byte_timeout, server.idle_timeout)
         domains = [domain for site in self._sites.all for domain in site.domains if domain.upstreams]
-        upstreams = Upstreams(domains, timeouts)
+        upstreams = Upstreams(domains, timeouts, self._observer)
         stack.callback(upstreams.close)
         engine = Engine(self._sites, time.time, os.urandom)
         trusted = TrustedProxies(server.trusted_proxies)

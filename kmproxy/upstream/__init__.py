@@ -9,6 +9,7 @@ is no TLS, no HTTP/2 and no upgrade.
 from __future__ import annotations
 
 from kmproxy.messages import Headers
+from kmproxy.upstream.address import Address
 from kmproxy.upstream.connection import HIGH_WATER
 from kmproxy.upstream.deadline import Timeouts
 from kmproxy.upstream.errors import (
@@ -18,14 +19,19 @@ from kmproxy.upstream.errors import (
     Disconnected,
     FirstByteTimeout,
     IdleTimeout,
+    Unanswered,
+    Unavailable,
     UpstreamError,
 )
 from kmproxy.upstream.exchange import Exchange
+from kmproxy.upstream.health import Health
 from kmproxy.upstream.message import ResponseHead
 from kmproxy.upstream.pool import Pool
+from kmproxy.upstream.probe import Probe
 
 __all__ = [
     "HIGH_WATER",
+    "Address",
     "BadResponse",
     "ConnectFailed",
     "ConnectTimeout",
@@ -33,9 +39,13 @@ __all__ = [
     "Exchange",
     "FirstByteTimeout",
     "Headers",
+    "Health",
     "IdleTimeout",
     "Pool",
+    "Probe",
     "ResponseHead",
     "Timeouts",
+    "Unanswered",
+    "Unavailable",
     "UpstreamError",
 ]

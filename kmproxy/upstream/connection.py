@@ -28,13 +28,19 @@ class Connection(asyncio.BufferedProtocol):
     """An asyncio protocol: ``send`` a request, get an Exchange.
 
     At rest it waits for ``send``; ``at_rest`` is called whenever it can take another request, in the same
-    turn of the loop as the last byte of the response came.
+    turn of the loop as the last byte of the response came. ``lost`` is called when it is closed for good.
     """
 
-    def __init__(self, timeouts: Timeouts, at_rest: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        at_rest: Callable[[Connection], None],
+        lost: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._timeouts = timeouts
         self._at_rest = at_rest
+        self._lost = lost
         self._deadline = Deadline(self._loop, self._expired)
         self._transport: asyncio.Transport
         self._parser: ResponseParser | None = None
@@ -163,6 +169,7 @@ class Connection(asyncio.BufferedProtocol):
         # Not the end of a close-delimited body: that one comes as eof_received, without a reset.
         self._fail(Disconnected(str(exc or "the connection was closed")))
         self._deadline.close()
+        self._lost(self)
 
     def _dispatch(self, events: list[Event]) -> None:
         if events:

@@ -6,7 +6,9 @@
     ├── FirstByteTimeout   504   a connection, but no response in time
     ├── IdleTimeout        504   a response that stopped within its body
     ├── BadResponse        502   not HTTP/1.x, ambiguous, or beyond a limit
-    └── Disconnected       502   the connection ended before the response did
+    ├── Disconnected       502   the connection ended before the response did
+    │   └── Unanswered     502   ... and before any byte of it; the request may be repeated
+    └── Unavailable        503   none of the upstreams is fit to be asked
 
 The messages are for the log: they name addresses, so no visitor may see them.
 """
@@ -58,3 +60,18 @@ class BadResponse(UpstreamError):
 
 class Disconnected(UpstreamError):
     """The connection ended before the response was whole."""
+
+
+class Unanswered(Disconnected):
+    """No byte of a response came, to a safe request without a body: another upstream may be asked."""
+
+
+class Unavailable(UpstreamError):
+    """No upstream was asked: all of them fail their health check."""
+
+    status = 503
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds after which it may be otherwise."""

@@ -18,12 +18,14 @@ class Exchange:
     The connection serves somebody else as soon as the response is whole, read or not.
     """
 
-    __slots__ = ("_connection", "_error", "_pieces", "_waiter", "buffered", "head")
+    __slots__ = ("_connection", "_error", "_pieces", "_waiter", "buffered", "head", "upstream")
 
     def __init__(self, head: ResponseHead, connection: Connection) -> None:
         self.head = head
         self.buffered = 0
         """Bytes that have come and not been read."""
+        self.upstream = 0
+        """Which of several upstreams answers, by whatever number who asks has for it."""
         self._connection: Connection | None = connection
         self._pieces: deque[bytes] = deque()
         self._error: Exception | None = None

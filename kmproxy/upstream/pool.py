@@ -7,11 +7,13 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 from kmproxy.messages import Headers, values
+from kmproxy.upstream.address import Address
 from kmproxy.upstream.connection import Connection
 from kmproxy.upstream.deadline import Timeouts
-from kmproxy.upstream.errors import ConnectFailed, ConnectTimeout, Disconnected
+from kmproxy.upstream.errors import ConnectFailed, ConnectTimeout, Disconnected, Unanswered
 from kmproxy.upstream.exchange import Exchange
 from kmproxy.upstream.message import request_head
+from kmproxy.upstream.tls import TlsConnection
 
 KEEP_ALIVE = 4.0
 """Seconds a connection may rest. uvicorn, hypercorn, Node and Apache close after 5; if we close first, no
@@ -27,23 +29,29 @@ idempotent method of RFC 9110 §9.2.2; but applications keep to safety (§9.2.1)
 
 
 class Pool:
-    """Connections to ``host`` (a name, or an address, IPv6 with or without brackets) and ``port``.
+    """Connections to ``address``.
 
     As many as there are requests: a cap would let a hundred open event streams lock everybody else out.
     ``max_idle`` bounds those at rest, of which the latest used is taken first.
     """
 
     def __init__(
-        self, host: str, port: int, *, timeouts: Timeouts, keep_alive: float = KEEP_ALIVE, max_idle: int = 64
+        self, address: Address, *, timeouts: Timeouts, keep_alive: float = KEEP_ALIVE, max_idle: int = 64
     ) -> None:
-        self._host = host.removeprefix("[").removesuffix("]")
-        self._port = port
+        self._address = address
         self._timeouts = timeouts
         self._keep_alive = keep_alive
         self._max_idle = max_idle
         self._idle: deque[Connection] = deque()
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
+        self._opening = 0
+        self._open: set[Connection] = set()
+
+    @property
+    def in_use(self) -> int:
+        """Connections that a request has, or is waiting for."""
+        return self._opening + len(self._open) - len(self._idle)
 
     async def exchange(
         self, method: bytes, target: bytes, headers: Headers, body: AsyncIterator[bytes] | None = None
@@ -52,8 +60,9 @@ class Pool:
 
         ``headers`` go out as they are. With a ``body`` they must hold either Content-Length, and the body's
         pieces add up to it, or ``Transfer-Encoding: chunked``, and the chunks are made here. Raises
-        UpstreamError; ConnectFailed and ConnectTimeout before a byte of ``body`` was taken; ValueError for
-        a head that could be misread; whatever ``body`` raises.
+        UpstreamError; ConnectFailed and ConnectTimeout before a byte of ``body`` was taken; Unanswered where
+        the request may be repeated elsewhere; ValueError for a head that could be misread; whatever ``body``
+        raises.
         """
         head = request_head(method, target, headers)
         chunked = body is not None and _is_chunked(headers)
@@ -68,7 +77,12 @@ class Pool:
                 if kept.answered or not repeatable:
                     raise
         fresh = await self._connect()
-        return await fresh.send(method, head, body, chunked=chunked)
+        try:
+            return await fresh.send(method, head, body, chunked=chunked)
+        except Disconnected as error:
+            if fresh.answered or not repeatable:
+                raise
+            raise Unanswered(str(error)) from error
 
     def close(self) -> None:
         """Close what rests now, and what is in use when it comes to rest."""
@@ -79,19 +93,28 @@ class Pool:
             self._sweeper.cancel()
 
     async def _connect(self) -> Connection:
-        loop = asyncio.get_running_loop()
-        where = f"{self._host}:{self._port}"
+        self._opening += 1
         try:
             async with asyncio.timeout(self._timeouts.connect):
-                _, connection = await loop.create_connection(self._connection, self._host, self._port)
+                connection = await self._address.connect(self._connection)
         except TimeoutError as error:
-            raise ConnectTimeout(f"{where}: no connection within {self._timeouts.connect} s") from error
+            raise ConnectTimeout(f"{self._address}: no connection in {self._timeouts.connect} s") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a name IDNA has no form for
-            raise ConnectFailed(f"{where}: {error}") from error
+            raise ConnectFailed(f"{self._address}: {error}") from error
+        finally:
+            self._opening -= 1
+        if connection.usable:  # Otherwise it has been lost already.
+            self._open.add(connection)
         return connection
 
     def _connection(self) -> Connection:
-        return Connection(self._timeouts, self._put)
+        kind = Connection if self._address.tls is None else TlsConnection
+        return kind(self._timeouts, self._put, self._lost)
+
+    def _lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
 
     def _take(self, longest: float) -> Connection | None:
         """The connection that came to rest last, if that is no longer than ``longest`` seconds ago."""

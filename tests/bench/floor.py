@@ -11,13 +11,13 @@ from aiohttp import web
 from kmproxy.proxy.connection import Listener
 from kmproxy.proxy.incoming import Incoming
 from kmproxy.proxy.outgoing import Outgoing
-from kmproxy.upstream import Pool, Timeouts
+from kmproxy.upstream import Address, Pool, Timeouts
 
 _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
 
 
 async def _serve(port: int, upstream: int) -> None:
-    pool = Pool("127.0.0.1", upstream, timeouts=Timeouts(5, 60, 60))
+    pool = Pool(Address("127.0.0.1", upstream), timeouts=Timeouts(5, 60, 60))
 
     async def handle(request: Incoming) -> Outgoing:
         return await _pass(pool, request)

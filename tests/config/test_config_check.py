@@ -10,7 +10,12 @@ import pytest
 from kmproxy.config import load
 from kmproxy.errors import ConfigError
 
-NOT_YET = "are not supported yet; write"
+MUST_START = (
+    'must start with http://, https:// or unix:/, as in "http://10.0.0.5:8000" or "unix:/run/app.sock"'
+)
+
+
+NO_PATH = 'must be a path, as in "/healthz", with other characters than ASCII as %XX'
 
 
 def site(*hosts: str, name: str = "acme", **more: object) -> dict[str, Any]:
@@ -81,19 +86,37 @@ def test_a_wrong_host_is_told_how_to_write_it(host: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "upstream", ["http://10.0.0.5:8000", "http://app", "http://[::1]:80", "http://my_app.Internal:65535"]
+    "upstream",
+    [
+        "http://10.0.0.5:8000",
+        "http://app",
+        "http://[::1]:80",
+        "http://my_app.Internal:65535",
+        "https://app",
+        "https://[::1]:8443",
+        "unix:/run/app.sock",
+        "unix:/" + "a" * 106,
+    ],
 )
-def test_an_upstream_is_a_plain_http_origin(upstream: str) -> None:
+def test_an_upstream_is_an_origin_or_a_socket(upstream: str) -> None:
     assert wrong(site(domain=[{"host": "a.example", "upstream": upstream}])) == []
 
 
 @pytest.mark.parametrize(
     ("upstream", "message"),
     [
-        ("https://app:443", f'https upstreams {NOT_YET} "http://host:port"'),
-        ("unix:/run/app.sock", f'unix upstreams {NOT_YET} "http://host:port"'),
-        ("app:8000", 'must start with http://, as in "http://10.0.0.5:8000"'),
-        ("HTTP://app", 'must start with http://, as in "http://10.0.0.5:8000"'),
+        ("unix:app.sock", 'a unix socket needs its full path, as in "unix:/run/app.sock"'),
+        ("unix:///run/app.sock", 'one slash follows the colon; write "unix:/run/app.sock"'),
+        ("unix:/" + "a" * 107, "a unix socket's path has at most 107 bytes; choose a shorter one"),
+        (
+            "http://unix:/run/app.sock:/",
+            'a unix socket is written without http://, as in "unix:/run/app.sock"',
+        ),
+        ("app:8000", MUST_START),
+        ("HTTP://app", MUST_START),
+        ("wss://app", MUST_START),
+        ("https://app/shop", 'the path comes from the request; write "http://host:port" without one'),
+        ("https://app:70000", "there is no port 70000; write one from 1 to 65535"),
         ("http://me:secret@app", 'an upstream has no user name or password; write "http://host:port"'),
         ("http://app/", 'the path comes from the request; write "http://host:port" without one'),
         ("http://app?a=b", 'the path comes from the request; write "http://host:port" without one'),
@@ -110,6 +133,40 @@ def test_a_wrong_upstream_is_told_how_to_write_it(upstream: str, message: str) -
     found = wrong(site(domain=[{"host": "a.example", "upstream": ["http://app", upstream]}]))
 
     assert found == [f"site[0].domain[0].upstream[1]: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("domain", "message"),
+    [
+        ({"balance": "random"}, 'balance: must be "round_robin" or "least_connections", not "random"'),
+        ({"health_check": {}}, 'health_check.path: missing; write path = "…"'),
+        ({"health_check": "/up"}, 'health_check: must be a table; write health_check = { path = "…" }'),
+        ({"health_check": {"path": "up"}}, f"health_check.path: {NO_PATH}"),
+        ({"health_check": {"path": "/a b"}}, f"health_check.path: {NO_PATH}"),
+        ({"health_check": {"path": "/#a"}}, f"health_check.path: {NO_PATH}"),
+        ({"health_check": {"path": "/a", "interval": 0}}, "health_check.interval: must be greater than 0"),
+        (
+            {"upstream_tls": {"ca": "no.pem"}},
+            "upstream_tls.ca: no.pem can't be read: No such file or directory",
+        ),
+        (
+            {"upstream_tls": {"ca": __file__}},
+            f"upstream_tls.ca: {__file__} holds no certificate; write the name of a PEM file",
+        ),
+        (
+            {"upstream_tls": {"server_name": "app:443"}},
+            'upstream_tls.server_name: a host has no port; write "app"',
+        ),
+        (
+            {"upstream_tls": {"verify": False}},
+            "upstream_tls.verify: unknown key; known ones are ca, server_name",
+        ),
+    ],
+)
+def test_how_upstreams_are_asked_is_told_to_the_point(domain: dict[str, object], message: str) -> None:
+    assert wrong(site(domain=[{"host": "a.example", "upstream": "https://app", **domain}])) == [
+        f"site[0].domain[0].{message}"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ mixpanel = { tokn = "${TOKEN}" }
   host = "WWW.one.example"
   upstream = [
     "http://10.0.0.5:8000",
-    "https://10.0.0.6",
+    "https://10.0.0.6/",
   ]
   [[site.domain]]
   upstream = 5
@@ -193,7 +193,7 @@ url = "redis:localhost"
         f"kmproxy.toml:3: site[0].mixpanel.tokn: {unset}",
         'kmproxy.toml:5: site[0].domain[0].host: hosts are written in lower case; write "www.one.example"',
         "kmproxy.toml:8: site[0].domain[0].upstream[1]: "
-        'https upstreams are not supported yet; write "http://host:port"',
+        'the path comes from the request; write "http://host:port" without one',
         'kmproxy.toml:10: site[0].domain[1].host: missing; write host = "…"',
         'kmproxy.toml:11: site[0].domain[1].upstream: must be a list, as in ["…"]',
         'kmproxy.toml:14: server.admin: "127.0.0.1:8080" is server.listen[0] too; '

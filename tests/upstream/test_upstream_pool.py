@@ -13,6 +13,7 @@ from scripted import OK, Script, Upstream, always, answers, hazards, in_pieces, 
 
 from kmproxy.errors import KmproxyError
 from kmproxy.upstream import (
+    Address,
     BadResponse,
     ConnectFailed,
     ConnectTimeout,
@@ -22,6 +23,8 @@ from kmproxy.upstream import (
     IdleTimeout,
     Pool,
     Timeouts,
+    Unanswered,
+    Unavailable,
     UpstreamError,
 )
 
@@ -36,7 +39,8 @@ async def pooled(
     script: Script, keep_alive: float = 4.0, max_idle: int = 64
 ) -> AsyncIterator[tuple[Upstream, Pool]]:
     async with listening(script) as upstream:
-        pool = Pool("127.0.0.1", upstream.port, timeouts=TIMEOUTS, keep_alive=keep_alive, max_idle=max_idle)
+        address = Address("127.0.0.1", upstream.port)
+        pool = Pool(address, timeouts=TIMEOUTS, keep_alive=keep_alive, max_idle=max_idle)
         try:
             yield upstream, pool
         finally:
@@ -241,7 +245,7 @@ async def test_a_body_is_framed_as_the_headers_say(headers: Headers, wire: bytes
     [HOST, LENGTH_2 + CHUNKED, LENGTH_2 + LENGTH_2, (*HOST, (b"Transfer-Encoding", b"gzip, chunked"))],
 )
 async def test_a_body_without_exactly_one_framing_is_refused(headers: Headers) -> None:
-    pool = Pool("127.0.0.1", 1, timeouts=TIMEOUTS)
+    pool = Pool(Address("127.0.0.1", 1), timeouts=TIMEOUTS)
     with pytest.raises(ValueError, match="Content-Length"):
         await pool.exchange(b"POST", b"/", headers, in_pieces(b"hi"))
 
@@ -255,7 +259,7 @@ def unused_port() -> int:
 
 async def test_nobody_listens() -> None:
     with pytest.raises(ConnectFailed):
-        await fetch(Pool("127.0.0.1", unused_port(), timeouts=TIMEOUTS))
+        await fetch(Pool(Address("127.0.0.1", unused_port()), timeouts=TIMEOUTS))
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70 + ".example"])
@@ -266,7 +270,7 @@ async def test_no_such_host(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if host.endswith(".invalid"):
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown, raising=False)
     with pytest.raises(ConnectFailed):
-        await fetch(Pool(host, 80, timeouts=TIMEOUTS))
+        await fetch(Pool(Address(host, 80), timeouts=TIMEOUTS))
 
 
 async def test_no_connection_in_time() -> None:
@@ -278,20 +282,19 @@ async def test_no_connection_in_time() -> None:
             filler = stack.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
-        pool = Pool("127.0.0.1", full.getsockname()[1], timeouts=Timeouts(0.1, 5, 5))
+        pool = Pool(Address("127.0.0.1", full.getsockname()[1]), timeouts=Timeouts(0.1, 5, 5))
         with pytest.raises(ConnectTimeout):
             await fetch(pool)
 
 
-@pytest.mark.parametrize("host", ["::1", "[::1]"])
-async def test_ipv6_literals(host: str) -> None:
+async def test_ipv6_literals() -> None:
     try:
         listener = listening(always(), "::1")
         upstream = await listener.__aenter__()
     except OSError:
         pytest.skip("no IPv6 here")
     try:
-        pool = Pool(host, upstream.port, timeouts=TIMEOUTS)
+        pool = Pool(Address.of(f"http://[::1]:{upstream.port}"), timeouts=TIMEOUTS)
         assert await fetch(pool) == b"hi"
         pool.close()
     finally:
@@ -313,6 +316,8 @@ async def test_a_visitor_who_leaves_while_connecting_leaves_nothing_behind() -> 
         (ConnectFailed, 502),
         (BadResponse, 502),
         (Disconnected, 502),
+        (Unanswered, 502),
+        (Unavailable, 503),
         (ConnectTimeout, 504),
         (FirstByteTimeout, 504),
         (IdleTimeout, 504),

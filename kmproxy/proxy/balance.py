@@ -1,0 +1,67 @@
+"""Which upstream of a domain is asked next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from itertools import cycle
+
+from kmproxy.upstream import Health, Pool, Probe
+
+
+class Upstream:
+    """One of a domain's upstreams: its place in the configuration, its connections, and how it is."""
+
+    __slots__ = ("health", "index", "pool", "probe")
+
+    def __init__(self, index: int, pool: Pool, health: Health, probe: Probe | None) -> None:
+        self.index = index
+        self.pool = pool
+        self.health = health
+        self.probe = probe
+
+    @property
+    def passes(self) -> bool:
+        """Whether it passes its health check, if it has one."""
+        return self.probe is None or self.probe.passes
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether it is asked as any other is."""
+        return self.passes and not self.health.is_aside
+
+
+class Balancer:
+    """Picks from a domain's upstreams: each in its turn, or the one with the fewest requests under way.
+
+    One that fails its health check is never picked. One that is put aside is picked only where there is no
+    better one: that it is down is a guess, and a site all of whose upstreams stumbled for a moment must not
+    be told down by us.
+    """
+
+    def __init__(
+        self, upstreams: Sequence[Upstream], clock: Callable[[], float], *, fewest: bool = False
+    ) -> None:
+        self.upstreams = tuple(upstreams)
+        self._turns = cycle([self.upstreams[i:] + self.upstreams[:i] for i in range(len(upstreams))])
+        self._clock = clock
+        self._fewest = fewest
+
+    def pick(self, tried: Collection[Upstream] = ()) -> Upstream | None:
+        """The upstream to ask, of those not tried; None where none is left to ask."""
+        order: Sequence[Upstream] = next(self._turns)
+        if self._fewest:
+            order = sorted(order, key=_in_use)  # It keeps the turns among equals.
+        now = self._clock()
+        for upstream in order:
+            if upstream not in tried and upstream.passes and upstream.health.admits(now):
+                return upstream
+        aside = [upstream for upstream in order if upstream not in tried and upstream.passes]
+        return min(aside, key=_until, default=None)
+
+
+def _in_use(upstream: Upstream) -> int:
+    return upstream.pool.in_use
+
+
+def _until(upstream: Upstream) -> float:
+    return upstream.health.until
