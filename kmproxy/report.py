@@ -11,7 +11,7 @@ from rich.console import Console
 
 from kmproxy.config import Config
 from kmproxy.site import Domain, Site, Sites
-from kmproxy.upstream import Address
+from kmproxy.upstream import Address, Pool, UpstreamError, probe
 
 _PATIENCE = 3.0
 """Seconds an upstream has to take a connection."""
@@ -57,13 +57,12 @@ def _example(domain: Domain) -> str:
 
 
 async def _upstreams(domain: Domain) -> list[str]:
-    tls = domain.upstream_tls
-    addresses = [Address.of(url, tls.ca, tls.server_name) for url in domain.upstreams]
-    said = await asyncio.gather(*map(_answers, addresses))
+    said = await asyncio.gather(*(_answers(domain, url) for url in domain.upstreams))
     return [f"  upstream {url} {answer}" for url, answer in zip(domain.upstreams, said, strict=True)]
 
 
-async def _answers(address: Address) -> str:
+async def _answers(domain: Domain, url: str) -> str:
+    address = Address.of(url, domain.upstream_tls.ca, domain.upstream_tls.server_name)
     try:
         async with asyncio.timeout(_PATIENCE):
             taken = await address.connect(_Taken)
@@ -74,7 +73,22 @@ async def _answers(address: Address) -> str:
     except (OSError, UnicodeError) as error:
         return f"CAN'T BE REACHED: {getattr(error, 'strerror', None) or error}"
     taken.transport.abort()
-    return "takes connections" if address.tls is None else "takes connections, and its certificate is right"
+    verified = "" if address.tls is None else ", its certificate is right"
+    return f"takes connections{verified}{await _health(domain, address)}"
+
+
+async def _health(domain: Domain, address: Address) -> str:
+    if domain.health_check is None:
+        return ""
+    pool = Pool(address, timeouts=probe.TIMEOUTS)
+    try:
+        status = await probe.ask(pool, domain.checked_as, domain.health_check.path)
+    except (UpstreamError, TimeoutError):
+        return ", GIVES ITS HEALTH CHECK NO ANSWER"
+    finally:
+        pool.close()
+    verb = "answers" if probe.is_right(status) else "FAILS"
+    return f", {verb} its health check with {status}"
 
 
 class _Taken(asyncio.Protocol):

@@ -55,7 +55,10 @@ class Domain:
         self.host = config.host
         self.upstreams = config.upstream
         self.balance = config.balance
+        self.max_connections = config.max_connections
         self.health_check = config.health_check
+        self.checked_as = config.host.removeprefix("*.")
+        """The host that a health check asks for."""
         self.upstream_tls = config.upstream_tls
 
 

@@ -143,6 +143,12 @@ class Domain(Table):
     balance: Literal["round_robin", "least_connections"] = "round_robin"
     """Several upstreams are taken in turn, or the one with the fewest requests under way."""
 
+    max_connections: NonNegativeInt = 0
+    """Of this domain to each upstream, event streams included; more requests wait. 0: as many as come.
+
+    A request that waits longer than ``connect_timeout`` gets 503.
+    """
+
     health_check: HealthCheck | None = None
     """With it, upstreams that fail it get no requests; if all do, visitors get 503."""
 

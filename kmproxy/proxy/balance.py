@@ -13,11 +13,11 @@ class Upstream:
 
     __slots__ = ("health", "index", "pool", "probe")
 
-    def __init__(self, index: int, pool: Pool, health: Health, probe: Probe | None) -> None:
+    def __init__(self, index: int, pool: Pool) -> None:
         self.index = index
         self.pool = pool
-        self.health = health
-        self.probe = probe
+        self.health = Health()
+        self.probe: Probe | None = None
 
     @property
     def passes(self) -> bool:
@@ -29,13 +29,24 @@ class Upstream:
         """Whether it is asked as any other is."""
         return self.passes and not self.health.is_aside
 
+    @property
+    def may_take_more(self) -> bool:
+        """Whether it passes, and a request would not have to wait."""
+        return not self.pool.is_full and self.passes
+
+    def close(self) -> None:
+        """Keep no connection, and ask after its health no more."""
+        self.pool.close()
+        if self.probe:
+            self.probe.close()
+
 
 class Balancer:
     """Picks from a domain's upstreams: each in its turn, or the one with the fewest requests under way.
 
     One that fails its health check is never picked. One that is put aside is picked only where there is no
     better one: that it is down is a guess, and a site all of whose upstreams stumbled for a moment must not
-    be told down by us.
+    be told down by us. One that is full is the last choice among the well.
     """
 
     def __init__(
@@ -53,10 +64,10 @@ class Balancer:
             order = sorted(order, key=_in_use)  # It keeps the turns among equals.
         now = self._clock()
         for upstream in order:
-            if upstream not in tried and upstream.passes and upstream.health.admits(now):
+            if upstream not in tried and upstream.may_take_more and upstream.health.admits(now):
                 return upstream
-        aside = [upstream for upstream in order if upstream not in tried and upstream.passes]
-        return min(aside, key=_until, default=None)
+        left = [upstream for upstream in order if upstream not in tried and upstream.passes]
+        return min(left, key=_until, default=None)
 
 
 def _in_use(upstream: Upstream) -> int:

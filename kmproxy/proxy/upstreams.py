@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
+from functools import partial
 
 from kmproxy.messages import Headers
 from kmproxy.observer import Observer
@@ -15,7 +16,7 @@ from kmproxy.upstream import (
     ConnectFailed,
     ConnectTimeout,
     Exchange,
-    Health,
+    Overloaded,
     Pool,
     Probe,
     Timeouts,
@@ -26,12 +27,9 @@ from kmproxy.upstream import (
 
 _log = logging.getLogger(__name__)
 
-_Key = tuple[str, ...]
-"""What makes two addresses one: URL, CA file, server name."""
-
 
 class Upstreams:
-    """A pool per address, shared by the domains that name it; a health check per domain and upstream.
+    """Connections of each domain to each of its upstreams: none waits for what another domain does.
 
     Made within the loop it works on. To replace it, let new requests go to another one and ``close`` it:
     requests under way end as they would have. Raises OSError for a CA file that can't be used.
@@ -41,11 +39,10 @@ class Upstreams:
         self._timeouts = timeouts
         self._observer = observer
         self._clock = asyncio.get_running_loop().time
-        self._shared: dict[_Key, tuple[Pool, Health]] = {}
-        self._probes: list[Probe] = []
         self._balancers = {domain: self._balancer(domain) for domain in domains}
-        for domain in self._balancers:
-            self._tell_of(domain)
+        for domain, balancer in self._balancers.items():
+            for upstream in balancer.upstreams:
+                self._tell(domain, upstream)
 
     def _balancer(self, domain: Domain) -> Balancer:
         upstreams = [self._upstream(domain, index, url) for index, url in enumerate(domain.upstreams)]
@@ -53,29 +50,13 @@ class Upstreams:
 
     def _upstream(self, domain: Domain, index: int, url: str) -> Upstream:
         tls = domain.upstream_tls
-        key = (url, tls.ca, tls.server_name)
-        address = Address.of(*key)
-        if key not in self._shared:
-            self._shared[key] = Pool(address, timeouts=self._timeouts), Health()
-        return Upstream(index, *self._shared[key], self._probe(domain, index, address))
-
-    def _probe(self, domain: Domain, index: int, address: Address) -> Probe | None:
-        check = domain.health_check
-        if check is None:
-            return None
-        host = domain.host.removeprefix("*.")
-        probe = Probe(address, host, check.path, check.interval, self._on_change(domain, index))
-        self._probes.append(probe)
-        return probe
-
-    def _on_change(self, domain: Domain, index: int) -> Callable[[], None]:
-        def tell() -> None:
-            passes = self._balancers[domain].upstreams[index].passes
-            verdict = "passes" if passes else "fails"
-            _log.warning("upstream %d of %s %s its health check", index, domain.host, verdict)
-            self._tell_of(domain)
-
-        return tell
+        address = Address.of(url, tls.ca, tls.server_name)
+        pool = Pool(address, timeouts=self._timeouts, max_connections=domain.max_connections)
+        upstream = Upstream(index, pool)
+        if check := domain.health_check:
+            tell = partial(self._tell_of_check, domain, upstream)
+            upstream.probe = Probe(address, domain.checked_as, check.path, check.interval, tell)
+        return upstream
 
     async def exchange(
         self,
@@ -85,7 +66,7 @@ class Upstreams:
         headers: Headers,
         body: AsyncIterator[bytes] | None,
     ) -> Exchange:
-        """Send a request to one of ``domain``'s upstreams. Raises UpstreamError, ValueError as ``Pool``.
+        """Send a request to one of ``domain``'s upstreams. Raises as ``Pool.exchange``, and Unavailable.
 
         One that can't be reached has seen nothing of the request, so any may be sent to the next. One that
         ended the connection unanswered may have died of it: a safe request is sent to one more, no further.
@@ -93,7 +74,7 @@ class Upstreams:
         balancer = self._balancers[domain]
         upstream = balancer.pick()
         if upstream is None:
-            raise self._unavailable(domain, balancer)
+            raise _unavailable(domain)
         tried: list[Upstream] = []
         unanswered = 0
         while True:
@@ -115,34 +96,33 @@ class Upstreams:
     def _answered(self, domain: Domain, upstream: Upstream) -> None:
         if upstream.health.answered():
             _log.warning("upstream %d of %s answers again", upstream.index, domain.host)
-            self._tell_of_sharers(upstream.pool)
+            self._tell(domain, upstream)
 
     def _failed(self, domain: Domain, upstream: Upstream, error: UpstreamError) -> None:
         kind = type(error).__name__
         self._observer.upstream_failed(domain, upstream.index, kind)
-        if upstream.health.failed(self._clock()):
+        if not isinstance(error, Overloaded) and upstream.health.failed(self._clock()):
             _log.warning("upstream %d of %s is put aside: %s", upstream.index, domain.host, kind)
-            self._tell_of_sharers(upstream.pool)
+            self._tell(domain, upstream)
 
-    def _unavailable(self, domain: Domain, balancer: Balancer) -> Unavailable:
-        waits = [upstream.probe.interval for upstream in balancer.upstreams if upstream.probe]
-        return Unavailable(f"all upstreams of {domain.host} fail their health check", min(waits))
+    def _tell_of_check(self, domain: Domain, upstream: Upstream) -> None:
+        verdict = "passes" if upstream.passes else "fails"
+        _log.warning("upstream %d of %s %s its health check", upstream.index, domain.host, verdict)
+        self._tell(domain, upstream)
 
-    def _tell_of_sharers(self, pool: Pool) -> None:
-        for domain, balancer in self._balancers.items():
-            if any(upstream.pool is pool for upstream in balancer.upstreams):
-                self._tell_of(domain)
-
-    def _tell_of(self, domain: Domain) -> None:
-        for upstream in self._balancers[domain].upstreams:
-            self._observer.upstream_health(domain, upstream.index, upstream.is_healthy)
+    def _tell(self, domain: Domain, upstream: Upstream) -> None:
+        self._observer.upstream_health(domain, upstream.index, upstream.is_healthy)
 
     def close(self) -> None:
         """Let go of all connections that rest, and of the others when they come to rest; end the checks."""
-        for probe in self._probes:
-            probe.close()
-        for pool, _ in self._shared.values():
-            pool.close()
+        for balancer in self._balancers.values():
+            for upstream in balancer.upstreams:
+                upstream.close()
+
+
+def _unavailable(domain: Domain) -> Unavailable:
+    retry_after = domain.health_check.interval if domain.health_check else 0
+    return Unavailable("all upstreams fail their health check", retry_after)
 
 
 def _is_unread(error: UpstreamError) -> bool:

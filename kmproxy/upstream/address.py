@@ -29,7 +29,7 @@ class Address:
 
     @classmethod
     def of(cls, url: str, ca: str = "", server_name: str = "") -> Address:
-        """``http://host[:port]``, ``https://host[:port]`` or ``unix:/path``, and ``client_context``'s ``ca``."""
+        """Out of ``http://host[:port]``, ``https://host[:port]`` or ``unix:/path``; ``ca`` is a PEM file."""
         if url.startswith("unix:"):
             return cls(path=url.removeprefix("unix:"))
         said = urlsplit(url)

@@ -8,7 +8,8 @@
     ├── BadResponse        502   not HTTP/1.x, ambiguous, or beyond a limit
     ├── Disconnected       502   the connection ended before the response did
     │   └── Unanswered     502   ... and before any byte of it; the request may be repeated
-    └── Unavailable        503   none of the upstreams is fit to be asked
+    └── Unavailable        503   nobody was asked: all upstreams fail their health check
+        └── Overloaded     503   nobody was asked: no connection became free in time
 
 The messages are for the log: they name addresses, so no visitor may see them.
 """
@@ -67,7 +68,7 @@ class Unanswered(Disconnected):
 
 
 class Unavailable(UpstreamError):
-    """No upstream was asked: all of them fail their health check."""
+    """All upstreams fail their health check, so none was asked."""
 
     status = 503
 
@@ -75,3 +76,7 @@ class Unavailable(UpstreamError):
         super().__init__(message)
         self.retry_after = retry_after
         """Seconds after which it may be otherwise."""
+
+
+class Overloaded(Unavailable):
+    """The upstream has as many connections as it may, and none became free in time."""

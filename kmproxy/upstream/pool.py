@@ -13,6 +13,7 @@ from kmproxy.upstream.deadline import Timeouts
 from kmproxy.upstream.errors import ConnectFailed, ConnectTimeout, Disconnected, Unanswered
 from kmproxy.upstream.exchange import Exchange
 from kmproxy.upstream.message import request_head
+from kmproxy.upstream.queue import Queue
 from kmproxy.upstream.tls import TlsConnection
 
 KEEP_ALIVE = 4.0
@@ -31,15 +32,23 @@ idempotent method of RFC 9110 §9.2.2; but applications keep to safety (§9.2.1)
 class Pool:
     """Connections to ``address``.
 
-    As many as there are requests: a cap would let a hundred open event streams lock everybody else out.
-    ``max_idle`` bounds those at rest, of which the latest used is taken first.
+    As many as there are requests, unless ``max_connections`` says otherwise: a hundred open event streams
+    would lock everybody else out. ``max_idle`` bounds those at rest, of which the latest used is taken first.
     """
 
     def __init__(
-        self, address: Address, *, timeouts: Timeouts, keep_alive: float = KEEP_ALIVE, max_idle: int = 64
+        self,
+        address: Address,
+        *,
+        timeouts: Timeouts,
+        keep_alive: float = KEEP_ALIVE,
+        max_idle: int = 64,
+        max_connections: int = 0,
     ) -> None:
         self._address = address
         self._timeouts = timeouts
+        self._most = max_connections
+        self._queue = Queue()
         self._keep_alive = keep_alive
         self._max_idle = max_idle
         self._idle: deque[Connection] = deque()
@@ -51,7 +60,12 @@ class Pool:
     @property
     def in_use(self) -> int:
         """Connections that a request has, or is waiting for."""
-        return self._opening + len(self._open) - len(self._idle)
+        return self._opening + len(self._open) - len(self._idle) + self._queue.called
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a request would have to wait for another one to end."""
+        return 0 < self._most <= self.in_use
 
     async def exchange(
         self, method: bytes, target: bytes, headers: Headers, body: AsyncIterator[bytes] | None = None
@@ -60,13 +74,15 @@ class Pool:
 
         ``headers`` go out as they are. With a ``body`` they must hold either Content-Length, and the body's
         pieces add up to it, or ``Transfer-Encoding: chunked``, and the chunks are made here. Raises
-        UpstreamError; ConnectFailed and ConnectTimeout before a byte of ``body`` was taken; Unanswered where
-        the request may be repeated elsewhere; ValueError for a head that could be misread; whatever ``body``
-        raises.
+        UpstreamError; ConnectFailed, ConnectTimeout and Overloaded before a byte of ``body`` was taken;
+        Unanswered where the request may be repeated elsewhere; ValueError for a head that could be misread;
+        whatever ``body`` raises.
         """
         head = request_head(method, target, headers)
         chunked = body is not None and _is_chunked(headers)
         repeatable = body is None and method in SAFE
+        if self.is_full:
+            await self._queue.wait(self._timeouts.connect)
         kept = self._take(self._keep_alive if repeatable else min(KEEP_ALIVE_UNSAFE, self._keep_alive))
         if kept is not None:
             try:
@@ -101,11 +117,13 @@ class Pool:
             raise ConnectTimeout(f"{self._address}: no connection in {self._timeouts.connect} s") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a name IDNA has no form for
             raise ConnectFailed(f"{self._address}: {error}") from error
+        else:
+            if connection.usable:  # Otherwise it has been lost already.
+                self._open.add(connection)
+            return connection
         finally:
             self._opening -= 1
-        if connection.usable:  # Otherwise it has been lost already.
-            self._open.add(connection)
-        return connection
+            self._call_next()
 
     def _connection(self) -> Connection:
         kind = Connection if self._address.tls is None else TlsConnection
@@ -115,6 +133,11 @@ class Pool:
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+        self._call_next()
+
+    def _call_next(self) -> None:
+        if self._most and not self.is_full:
+            self._queue.call()
 
     def _take(self, longest: float) -> Connection | None:
         """The connection that came to rest last, if that is no longer than ``longest`` seconds ago."""
@@ -134,6 +157,7 @@ class Pool:
             self._idle.popleft().abort()
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(self._keep_alive, self._sweep)
+        self._call_next()
 
     def _sweep(self) -> None:
         self._sweeper = None

@@ -15,6 +15,8 @@ from kmproxy.version import __version__
 PATIENCE = 5.0
 """Seconds that a whole answer may take."""
 
+TIMEOUTS = Timeouts(PATIENCE, PATIENCE, PATIENCE)
+
 FAILURES = 2
 """Failures in a row that count: one may be bad luck."""
 
@@ -29,19 +31,14 @@ class Probe:
     def __init__(
         self, address: Address, host: str, path: str, interval: float, on_change: Callable[[], None]
     ) -> None:
-        self.interval = interval
+        self._interval = interval
         self.passes = True
-        self._path = path.encode()
-        self._headers: Headers = (
-            (b"Host", host.encode()),
-            (b"User-Agent", f"kmproxy/{__version__}".encode()),
-            (b"Accept", b"*/*"),
-            (b"Connection", b"close"),
-        )
+        self._host = host
+        self._path = path
         self._on_change = on_change
         self._failures = FAILURES - 1
         # Without any that rests: a check tells whether the upstream still takes connections.
-        self._pool = Pool(address, timeouts=Timeouts(PATIENCE, PATIENCE, PATIENCE), max_idle=0)
+        self._pool = Pool(address, timeouts=TIMEOUTS, max_idle=0)
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def close(self) -> None:
@@ -52,20 +49,13 @@ class Probe:
     async def _run(self) -> None:
         while True:
             self._note(await self._ask())
-            await asyncio.sleep(self.interval)
+            await asyncio.sleep(self._interval)
 
     async def _ask(self) -> bool:
         try:
-            async with asyncio.timeout(PATIENCE):
-                exchange = await self._pool.exchange(b"GET", self._path, self._headers)
-                try:
-                    while await exchange.read():
-                        pass
-                finally:
-                    exchange.close()
+            return is_right(await ask(self._pool, self._host, self._path))
         except (UpstreamError, TimeoutError):
             return False
-        return 200 <= exchange.head.status < 400
 
     def _note(self, passed: bool) -> None:
         self._failures = 0 if passed else self._failures + 1
@@ -73,3 +63,26 @@ class Probe:
         if passes != self.passes:
             self.passes = passes
             self._on_change()
+
+
+def is_right(status: int) -> bool:
+    """Whether an answer of this status passes."""
+    return 200 <= status < 400
+
+
+async def ask(pool: Pool, host: str, path: str) -> int:
+    """The status of one whole answer. Raises UpstreamError, TimeoutError."""
+    headers: Headers = (
+        (b"Host", host.encode()),
+        (b"User-Agent", f"kmproxy/{__version__}".encode()),
+        (b"Accept", b"*/*"),
+        (b"Connection", b"close"),
+    )
+    async with asyncio.timeout(PATIENCE):
+        exchange = await pool.exchange(b"GET", path.encode(), headers)
+        try:
+            while await exchange.read():
+                pass
+        finally:
+            exchange.close()
+    return exchange.head.status

@@ -30,7 +30,7 @@ class Upstream:
         self.closed = asyncio.Event()
         self.port = 0
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             if callable(self._script):
                 await self._script(reader, writer)
@@ -49,7 +49,7 @@ class Upstream:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Upstream]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self

@@ -91,7 +91,9 @@ async def test_a_probe_asks_for_its_path_at_the_domains_host_on_a_connection_of_
         probed = Probed(upstream, "/up?deep=1")
         await until(lambda: len(upstream.requests) > 2)
         probed.probe.close()
-    assert upstream.requests[0].startswith(b"GET /up?deep=1 HTTP/1.1\r\nHost: a.example\r\nUser-Agent: kmproxy/")
+    assert upstream.requests[0].startswith(
+        b"GET /up?deep=1 HTTP/1.1\r\nHost: a.example\r\nUser-Agent: kmproxy/"
+    )
     assert upstream.connections >= len(upstream.requests)
     assert probed.told == []
 

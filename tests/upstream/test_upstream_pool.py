@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 
 import pytest
 import uvloop
-from scripted import OK, Script, Upstream, always, answers, hazards, in_pieces, listening, until, whole
+from scripted import LONG, OK, Script, Upstream, always, answers, hazards, in_pieces, listening, until, whole
 
 from kmproxy.errors import KmproxyError
 from kmproxy.upstream import (
@@ -21,12 +21,14 @@ from kmproxy.upstream import (
     FirstByteTimeout,
     Headers,
     IdleTimeout,
+    Overloaded,
     Pool,
     Timeouts,
     Unanswered,
     Unavailable,
     UpstreamError,
 )
+from kmproxy.upstream.queue import Queue
 
 HOST: Headers = ((b"Host", b"a.example"),)
 CHUNKED: Headers = (*HOST, (b"Transfer-Encoding", b"chunked"))
@@ -310,6 +312,78 @@ async def test_a_visitor_who_leaves_while_connecting_leaves_nothing_behind() -> 
             await fetching
 
 
+async def test_what_is_in_use_is_known_whatever_becomes_of_it() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhi")
+        await reader.read()
+
+    async with pooled(script) as (_, pool):
+        first, second = await asyncio.gather(
+            pool.exchange(b"GET", b"/", HOST), pool.exchange(b"GET", b"/", HOST)
+        )
+        assert pool.in_use == 2
+        first.close()
+        await until(lambda: pool.in_use == 1)
+        fetching = asyncio.ensure_future(fetch(pool))
+        await asyncio.sleep(0)
+        assert pool.in_use == 2
+        fetching.cancel()
+        await until(lambda: pool.in_use == 1)
+        second.close()
+        await until(lambda: pool.in_use == 0)
+    async with pooled(always()) as (_, pool):
+        assert await asyncio.gather(*(fetch(pool) for _ in range(5))) == [b"hi"] * 5
+        assert pool.in_use == 0
+    refused = Pool(Address("127.0.0.1", unused_port()), timeouts=TIMEOUTS)
+    with pytest.raises(ConnectFailed):
+        await fetch(refused)
+    assert refused.in_use == 0
+
+
+async def test_a_connection_that_ended_at_rest_does_not_count() -> None:
+    async with pooled(answers(OK, then_close=True)) as (upstream, pool):
+        await fetch(pool)
+        await until(lambda: upstream.open == 0)
+        await asyncio.sleep(0.01)
+        assert pool.in_use == 0
+
+
+async def test_who_is_called_and_leaves_in_the_same_moment_calls_the_next() -> None:
+    queue = Queue()
+    leaving = asyncio.ensure_future(queue.wait(LONG))
+    staying = asyncio.ensure_future(queue.wait(LONG))
+    await asyncio.sleep(0)
+    queue.call()
+    leaving.cancel()
+    await asyncio.wait_for(staying, LONG)
+    assert leaving.cancelled()
+    assert queue.called == 0
+
+
+async def test_the_queue_goes_by_the_order_of_asking() -> None:
+    queue, served = Queue(), list[int]()
+
+    async def ask(number: int) -> None:
+        await queue.wait(LONG)
+        served.append(number)
+
+    asking = [asyncio.ensure_future(ask(number)) for number in range(4)]
+    await asyncio.sleep(0)
+    for _ in asking:
+        queue.call()
+    await asyncio.gather(*asking)
+    assert served == [0, 1, 2, 3]
+
+
+async def test_who_waits_too_long_is_told_so() -> None:
+    queue = Queue()
+    with pytest.raises(Overloaded):
+        await queue.wait(0.01)
+    queue.call()
+    assert queue.called == 0
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [
@@ -318,6 +392,7 @@ async def test_a_visitor_who_leaves_while_connecting_leaves_nothing_behind() -> 
         (Disconnected, 502),
         (Unanswered, 502),
         (Unavailable, 503),
+        (Overloaded, 503),
         (ConnectTimeout, 504),
         (FirstByteTimeout, 504),
         (IdleTimeout, 504),
