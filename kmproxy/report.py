@@ -70,6 +70,8 @@ async def _answers(domain: Domain, url: str) -> str:
         return f"TAKES NO CONNECTION within {_PATIENCE:.0f} s"
     except ssl.SSLCertVerificationError as error:
         return f"HAS NO CERTIFICATE TO BELIEVE: {error.verify_message}"
+    except ssl.SSLError as error:
+        return f"SPEAKS NO TLS WE UNDERSTAND: {error.reason}"
     except (OSError, UnicodeError) as error:
         return f"CAN'T BE REACHED: {getattr(error, 'strerror', None) or error}"
     taken.transport.abort()

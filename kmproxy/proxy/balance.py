@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from itertools import cycle
 
 from kmproxy.upstream import Health, Pool, Probe
 
@@ -53,13 +52,21 @@ class Balancer:
         self, upstreams: Sequence[Upstream], clock: Callable[[], float], *, fewest: bool = False
     ) -> None:
         self.upstreams = tuple(upstreams)
-        self._turns = cycle([self.upstreams[i:] + self.upstreams[:i] for i in range(len(upstreams))])
+        self._orders = [self.upstreams[i:] + self.upstreams[:i] for i in range(len(upstreams))]
+        self._turn = 0
         self._clock = clock
         self._fewest = fewest
 
     def pick(self, tried: Collection[Upstream] = ()) -> Upstream | None:
         """The upstream to ask, of those not tried; None where none is left to ask."""
-        order: Sequence[Upstream] = next(self._turns)
+        picked = self._best(tried)
+        if picked is not None:
+            # Not one further than last time: the neighbour of one that is passed over would get its share.
+            self._turn = (picked.index + 1) % len(self.upstreams)
+        return picked
+
+    def _best(self, tried: Collection[Upstream]) -> Upstream | None:
+        order: Sequence[Upstream] = self._orders[self._turn]
         if self._fewest:
             order = sorted(order, key=_in_use)  # It keeps the turns among equals.
         now = self._clock()

@@ -89,14 +89,14 @@ class Upstreams:
                     raise
                 upstream = following
             else:
-                self._answered(domain, upstream)
+                if upstream.health.answered():
+                    self._is_back(domain, upstream)
                 exchange.upstream = upstream.index
                 return exchange
 
-    def _answered(self, domain: Domain, upstream: Upstream) -> None:
-        if upstream.health.answered():
-            _log.warning("upstream %d of %s answers again", upstream.index, domain.host)
-            self._tell(domain, upstream)
+    def _is_back(self, domain: Domain, upstream: Upstream) -> None:
+        _log.warning("upstream %d of %s answers again", upstream.index, domain.host)
+        self._tell(domain, upstream)
 
     def _failed(self, domain: Domain, upstream: Upstream, error: UpstreamError) -> None:
         kind = type(error).__name__

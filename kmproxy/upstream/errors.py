@@ -2,6 +2,7 @@
 
     UpstreamError
     ├── ConnectFailed      502   nobody listens, no such host
+    │   └── TlsFailed      502   no TLS is spoken, or the certificate is not to be believed
     ├── ConnectTimeout     504   no connection in time
     ├── FirstByteTimeout   504   a connection, but no response in time
     ├── IdleTimeout        504   a response that stopped within its body
@@ -35,6 +36,10 @@ class UpstreamError(KmproxyError):
 
 class ConnectFailed(UpstreamError):
     """The upstream could not be reached; it has seen nothing of the request, so the next one may be tried."""
+
+
+class TlsFailed(ConnectFailed):
+    """The upstream speaks no TLS, or its certificate is expired, for another name, or nobody's we believe."""
 
 
 class ConnectTimeout(UpstreamError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator
 
@@ -10,7 +11,7 @@ from kmproxy.messages import Headers, values
 from kmproxy.upstream.address import Address
 from kmproxy.upstream.connection import Connection
 from kmproxy.upstream.deadline import Timeouts
-from kmproxy.upstream.errors import ConnectFailed, ConnectTimeout, Disconnected, Unanswered
+from kmproxy.upstream.errors import ConnectFailed, ConnectTimeout, Disconnected, TlsFailed, Unanswered
 from kmproxy.upstream.exchange import Exchange
 from kmproxy.upstream.message import request_head
 from kmproxy.upstream.queue import Queue
@@ -115,6 +116,8 @@ class Pool:
                 connection = await self._address.connect(self._connection)
         except TimeoutError as error:
             raise ConnectTimeout(f"{self._address}: no connection in {self._timeouts.connect} s") from error
+        except ssl.SSLError as error:
+            raise TlsFailed(f"{self._address}: {error}") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a name IDNA has no form for
             raise ConnectFailed(f"{self._address}: {error}") from error
         else:

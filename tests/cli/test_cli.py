@@ -184,6 +184,18 @@ def test_check_names_an_upstream_that_does_not_answer(in_tmp: Path) -> None:
     assert f"upstream {url} CAN'T BE REACHED" in CliRunner().invoke(app, ["check"]).stdout
 
 
+def test_check_tells_how_each_upstream_would_be_asked(tmp_path: Path, upstream: str) -> None:
+    port = upstream.rpartition(":")[2]
+    upstreams = f'["{upstream}", "https://127.0.0.1:{port}", "unix:{tmp_path}/none.sock"]'
+    config = CONFIG.replace('"{upstream}"', "{upstream}").format(upstream=upstreams)
+    checked = config.replace("upstream =", 'health_check = { path = "/" }\n  upstream =')
+    (tmp_path / "kmproxy.toml").write_text(checked)
+    said = run("check", cwd=tmp_path).stdout
+    assert f"upstream {upstream} takes connections, answers its health check with 200" in said
+    assert f"upstream https://127.0.0.1:{port} SPEAKS NO TLS WE UNDERSTAND: WRONG_VERSION_NUMBER" in said
+    assert f"upstream unix:{tmp_path}/none.sock CAN'T BE REACHED: No such file or directory" in said
+
+
 def test_schema_is_json_that_knows_the_tables() -> None:
     schema = json.loads(CliRunner().invoke(app, ["schema"]).stdout)
     assert {"server", "outbox", "site"} <= schema["properties"].keys()

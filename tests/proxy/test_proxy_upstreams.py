@@ -86,6 +86,16 @@ async def test_upstreams_take_turns(tmp_path: Path) -> None:
     assert asked == [b"0", b"1", b"2", b"0", b"1", b"2"]
 
 
+async def test_the_share_of_one_that_is_down_goes_to_all_others_alike(tmp_path: Path) -> None:
+    down = f"http://127.0.0.1:{free_port()}"
+    async with (
+        listening(*(Upstream(named(name)) for name in (b"0", b"1"))) as urls,
+        proxy(config(tmp_path, domains(*urls, down))) as p,
+    ):
+        asked = [split(await p.get("a.example"))[2] for _ in range(30)]
+    assert abs(asked.count(b"0") - asked.count(b"1")) <= 1
+
+
 async def test_least_connections_asks_who_has_the_fewest_requests_under_way(tmp_path: Path) -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         stuck.received.append(await read_request(reader))
@@ -441,6 +451,7 @@ async def test_an_https_upstream_is_verified_and_then_asked(tmp_path: Path) -> N
             assert (await p.get("a.example", "/x?y")).endswith(b"ok")
         async with proxy(config(tmp_path, domains(url))) as p:
             assert (await p.get("a.example")).startswith(b"HTTP/1.1 502 ")
+            assert await metric(p, "kmproxy_failures_total") == {'kind="TlsFailed"': 1}
     assert len(upstream.received) == 1
     assert upstream.received[0].startswith(b"GET /x?y HTTP/1.1\r\nHost: a.example\r\n")
 

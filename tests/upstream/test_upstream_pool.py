@@ -24,6 +24,7 @@ from kmproxy.upstream import (
     Overloaded,
     Pool,
     Timeouts,
+    TlsFailed,
     Unanswered,
     Unavailable,
     UpstreamError,
@@ -388,6 +389,7 @@ async def test_who_waits_too_long_is_told_so() -> None:
     ("error", "status"),
     [
         (ConnectFailed, 502),
+        (TlsFailed, 502),
         (BadResponse, 502),
         (Disconnected, 502),
         (Unanswered, 502),

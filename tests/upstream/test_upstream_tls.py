@@ -13,7 +13,16 @@ import uvloop
 from certificates import NAME, ca_file, server_context
 from scripted import Script, Upstream, always, answers, until, whole
 
-from kmproxy.upstream import Address, ConnectFailed, ConnectTimeout, Disconnected, Headers, Pool, Timeouts
+from kmproxy.upstream import (
+    Address,
+    ConnectFailed,
+    ConnectTimeout,
+    Disconnected,
+    Headers,
+    Pool,
+    Timeouts,
+    TlsFailed,
+)
 
 HOST: Headers = ((b"Host", b"a.example"),)
 TIMEOUTS = Timeouts(connect=5, first_byte=5, idle=5)
@@ -105,7 +114,7 @@ def test_the_certificate_must_be_for_the_name_that_is_asked_for(
                 if believed:
                     assert await fetch(pool) == b"hi"
                     return
-                with pytest.raises(ConnectFailed, match="certificate verify failed"):
+                with pytest.raises(TlsFailed, match="certificate verify failed"):
                     await fetch(pool)
             assert upstream.requests == []
             assert pool.in_use == 0
@@ -119,7 +128,7 @@ def test_an_authority_that_the_system_does_not_know_is_refused(run: Any) -> None
             https(always()) as upstream,
             pooled(Address.of(f"https://127.0.0.1:{upstream.port}")) as pool,
         ):
-            with pytest.raises(ConnectFailed, match="certificate verify failed"):
+            with pytest.raises(TlsFailed, match="certificate verify failed"):
                 await fetch(pool)
 
     run(test())
@@ -149,7 +158,7 @@ def test_a_plain_server_is_no_https_upstream(run: Any, tmp_path: Path) -> None:
         port = server.sockets[0].getsockname()[1]
         timeouts = Timeouts(0.2, 5, 5)
         async with pooled(Address.of(f"https://127.0.0.1:{port}", ca_file(tmp_path)), timeouts) as pool:
-            with pytest.raises((ConnectFailed, ConnectTimeout)):
+            with pytest.raises((TlsFailed, ConnectTimeout)):
                 await fetch(pool)
         server.close()
         await upstream.stop()
