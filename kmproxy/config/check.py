@@ -28,6 +28,8 @@ def findings(data: Table) -> Iterator[Finding]:
         yield from _missing_provider(place, site)
         yield from _idle_cookie_domain(place, site)
         yield from _forms_written_twice(place, site)
+        for below, domain in _tables(site, "domain"):
+            yield from _idle_upstream_options((*place, *below), domain)
 
 
 def _addresses_used_twice(data: Table) -> Iterator[Finding]:
@@ -81,6 +83,19 @@ def _forms_written_twice(place: Place, site: Table) -> Iterator[Finding]:
     for where, target, first in _repeated(targets):
         method, _, path = target.partition(" ")
         yield (*where, "path"), f'{dotted(first)} is sent to "{path}" by {method} too; keep one'
+
+
+def _idle_upstream_options(place: Place, domain: Table) -> Iterator[Finding]:
+    said = domain.get("upstream")
+    upstreams = [said] if isinstance(said, str) else _list(domain, "upstream")
+    if domain.get("health_check") and not upstreams:
+        yield (*place, "health_check"), 'there is no upstream to check; write upstream = "…"'
+    if any(_table(domain, "upstream_tls").values()) and not any(map(_is_https, upstreams)):
+        yield (*place, "upstream_tls"), 'no upstream speaks TLS; write upstream = "https://…"'
+
+
+def _is_https(upstream: object) -> bool:
+    return isinstance(upstream, str) and upstream.startswith("https://")
 
 
 def _reaches(scope: str, host: str) -> bool:

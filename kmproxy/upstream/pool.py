@@ -110,6 +110,8 @@ class Pool:
             self._sweeper.cancel()
 
     async def _connect(self) -> Connection:
+        if 0 < self._most <= self._opening + len(self._open) and self._idle:
+            self._idle.popleft().abort()  # One that was not trusted with this request.
         self._opening += 1
         try:
             async with asyncio.timeout(self._timeouts.connect):

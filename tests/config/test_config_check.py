@@ -15,6 +15,7 @@ MUST_START = (
 )
 
 
+WHOLE = "must be a whole number, as in 100"
 NO_PATH = 'must be a path, as in "/healthz", with other characters than ASCII as %XX'
 
 
@@ -167,6 +168,39 @@ def test_how_upstreams_are_asked_is_told_to_the_point(domain: dict[str, object],
     assert wrong(site(domain=[{"host": "a.example", "upstream": "https://app", **domain}])) == [
         f"site[0].domain[0].{message}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("domain", "message"),
+    [
+        (
+            {"health_check": {"path": "/"}},
+            'health_check: there is no upstream to check; write upstream = "…"',
+        ),
+        (
+            {"upstream": "http://app", "upstream_tls": {"server_name": "app"}},
+            'upstream_tls: no upstream speaks TLS; write upstream = "https://…"',
+        ),
+        ({"upstream": "http://app", "upstream_tls": {"ca": "", "server_name": ""}}, None),
+        ({"upstream": ["http://app", "https://app"], "upstream_tls": {"server_name": "app"}}, None),
+    ],
+)
+def test_an_option_of_upstreams_that_does_nothing_is_told(
+    domain: dict[str, object], message: str | None
+) -> None:
+    found = wrong(site(domain=[{"host": "a.example", **domain}]))
+
+    assert found == ([f"site[0].domain[0].{message}"] if message else [])
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [(0, None), (100, None), (-1, "must not be less than 0"), (1.5, WHOLE), ("many", WHOLE)],
+)
+def test_a_limit_is_a_whole_number(limit: object, message: str | None) -> None:
+    found = wrong(site(domain=[{"host": "a.example", "max_connections": limit}]))
+
+    assert found == ([f"site[0].domain[0].max_connections: {message}"] if message else [])
 
 
 @pytest.mark.parametrize(

@@ -350,6 +350,21 @@ async def test_a_connection_that_ended_at_rest_does_not_count() -> None:
         assert pool.in_use == 0
 
 
+async def test_a_connection_at_rest_that_is_not_trusted_makes_room_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kmproxy.upstream.pool.KEEP_ALIVE_UNSAFE", -1)
+    async with listening(always()) as upstream:
+        address = Address("127.0.0.1", upstream.port)
+        pool = Pool(address, timeouts=TIMEOUTS, keep_alive=60, max_connections=1)
+        await fetch(pool)
+        await fetch(pool, b"POST")
+        assert upstream.connections == 2
+        await until(lambda: upstream.open == 1)
+        pool.close()
+        await asyncio.sleep(0.01)
+
+
 async def test_who_is_called_and_leaves_in_the_same_moment_calls_the_next() -> None:
     queue = Queue()
     leaving = asyncio.ensure_future(queue.wait(LONG))
