@@ -15,11 +15,11 @@ from kmproxy.identity.scope import is_address, is_public_suffix
 Flaws = tuple[tuple[re.Pattern[str], str], ...]
 """What a value may look like at its start, and why that is wrong; the first that matches counts."""
 
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 _LONGEST_SOCKET = 107
 """Bytes that Linux has for a socket's path."""
 
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]/\s]*\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]+))?")
 
 _HOST_FLAWS: Flaws = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
-from functools import partial
+from functools import cache, partial
 
 from kmproxy.messages import Headers
 from kmproxy.observer import Observer
@@ -23,6 +23,7 @@ from kmproxy.upstream import (
     Unanswered,
     Unavailable,
     UpstreamError,
+    client_context,
 )
 
 _log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Upstreams:
     def __init__(self, domains: Iterable[Domain], timeouts: Timeouts, observer: Observer) -> None:
         self._timeouts = timeouts
         self._observer = observer
+        self._context = cache(client_context)
         self._clock = asyncio.get_running_loop().time
         self._balancers = {domain: self._balancer(domain) for domain in domains}
         for domain, balancer in self._balancers.items():
@@ -50,7 +52,7 @@ class Upstreams:
 
     def _upstream(self, domain: Domain, index: int, url: str) -> Upstream:
         tls = domain.upstream_tls
-        address = Address.of(url, tls.ca, tls.server_name)
+        address = Address.of(url, tls.ca, tls.server_name, self._context)
         pool = Pool(address, timeouts=self._timeouts, max_connections=domain.max_connections)
         upstream = Upstream(index, pool)
         if check := domain.health_check:

@@ -30,6 +30,7 @@ from kmproxy.upstream.health import Health
 from kmproxy.upstream.message import ResponseHead
 from kmproxy.upstream.pool import Pool
 from kmproxy.upstream.probe import Probe
+from kmproxy.upstream.tls import client_context
 
 __all__ = [
     "HIGH_WATER",
@@ -52,4 +53,5 @@ __all__ = [
     "Unanswered",
     "Unavailable",
     "UpstreamError",
+    "client_context",
 ]

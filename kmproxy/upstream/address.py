@@ -28,7 +28,13 @@ class Address:
     server_name: str = ""
 
     @classmethod
-    def of(cls, url: str, ca: str = "", server_name: str = "") -> Address:
+    def of(
+        cls,
+        url: str,
+        ca: str = "",
+        server_name: str = "",
+        context: Callable[[str], ssl.SSLContext] = client_context,
+    ) -> Address:
         """Out of ``http://host[:port]``, ``https://host[:port]`` or ``unix:/path``; ``ca`` is a PEM file."""
         if url.startswith("unix:"):
             return cls(path=url.removeprefix("unix:"))
@@ -36,7 +42,7 @@ class Address:
         host = said.hostname or ""
         if said.scheme == "http":
             return cls(host, said.port or 80)
-        return cls(host, said.port or 443, tls=client_context(ca), server_name=server_name)
+        return cls(host, said.port or 443, tls=context(ca), server_name=server_name)
 
     def __str__(self) -> str:
         return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"

@@ -456,6 +456,25 @@ async def test_an_https_upstream_is_verified_and_then_asked(tmp_path: Path) -> N
     assert upstream.received[0].startswith(b"GET /x?y HTTP/1.1\r\nHost: a.example\r\n")
 
 
+def replaced(path: str, content: bytes) -> bytes:
+    """What a file held before."""
+    old = Path(path).read_bytes()
+    Path(path).write_bytes(content)
+    return old
+
+
+async def test_upstreams_made_anew_read_the_authorities_anew(tmp_path: Path) -> None:
+    async with https(OK, tmp_path) as (upstream, ca):
+        url = upstream.url.replace("http:", "https:")
+        settings = config(tmp_path, domains(url, upstream_tls={"ca": ca}))
+        right = replaced(ca, trustme.CA().cert_pem.bytes())
+        async with proxy(settings) as p:
+            assert (await p.get("a.example")).startswith(b"HTTP/1.1 502 ")
+        replaced(ca, right)
+        async with proxy(settings) as p:
+            assert (await p.get("a.example")).endswith(b"ok")
+
+
 async def test_a_unix_upstream_is_asked(tmp_path: Path) -> None:
     upstream = Upstream(OK)
     server = await asyncio.start_unix_server(upstream.serve, tmp_path / "app.sock")
