@@ -112,7 +112,10 @@ class HealthCheck(Table):
     """``health_check = { path = "/healthz" }``"""
 
     path: Annotated[NonEmpty, AfterValidator(values.path)]
-    """What each upstream is asked for; a status from 200 to 399 within 5 seconds passes."""
+    """What each upstream is asked for, with this domain as its Host (``*.name`` is checked as ``name``).
+
+    A status from 200 to 399 within 5 seconds passes.
+    """
 
     interval: PositiveFloat = 10.0
     """Seconds between two checks of an upstream."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvloop
 from certificates import NAME, ca_file, server_context
-from scripted import Script, Upstream, always, answers, until, whole
+from scripted import Script, Upstream, always, answers, in_pieces, until, whole
 
 from kmproxy.upstream import (
     Address,
@@ -92,6 +92,29 @@ def test_a_body_of_many_records_comes_whole_and_in_order(run: Any, tmp_path: Pat
             assert upstream.connections == 1
 
     run(test())
+
+
+def test_an_upload_comes_whole_and_in_order(run: Any, tmp_path: Path) -> None:
+    got = b""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal got
+        await reader.readuntil(b"\r\n\r\n")
+        got = await reader.readexactly(len(BIG))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+        await reader.read()
+
+    async def test() -> None:
+        headers: Headers = (*HOST, (b"Content-Length", b"%d" % len(BIG)))
+        pieces = in_pieces(*(BIG[at : at + 65536] for at in range(0, len(BIG), 65536)))
+        async with (
+            https(script) as upstream,
+            pooled(Address.of(f"https://127.0.0.1:{upstream.port}", ca_file(tmp_path))) as pool,
+        ):
+            assert await whole(await pool.exchange(b"POST", b"/", headers, pieces)) == b"hi"
+
+    run(test())
+    assert got == BIG
 
 
 @pytest.mark.parametrize(
