@@ -7,8 +7,8 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +156,34 @@ async def test_a_request_that_was_answered_in_part_is_never_sent_again(words: by
         answer = await p.get("a.example")
     assert answer.startswith(b"HTTP/1.1 502 ")
     assert well.received == []
+
+
+@pytest.fixture
+def full() -> Iterator[str]:
+    """A listener whose backlog is full, so that further connections wait for an answer."""
+    with socket.socket() as listener, ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_an_upstream_that_takes_no_connection_in_time_has_seen_nothing(
+    full: str, tmp_path: Path
+) -> None:
+    post = b"POST / HTTP/1.1\r\nHost: %b\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"
+    async with listening(Upstream(OK)) as (well,):
+        both = site(("a.example", [full, well]), ("b.example", full))
+        async with proxy(config(tmp_path, both, connect_timeout=0.3)) as p:
+            asked = [p.send(post % host) for host in (b"a.example", b"b.example")]
+            moved_on, alone = await asyncio.gather(*asked)
+            faults = await metric(p, "kmproxy_upstream_failures_total")
+    assert moved_on.endswith(b"ok")
+    assert alone.startswith(b"HTTP/1.1 504 Gateway Timeout\r\n")
+    assert {'kind="ConnectTimeout"' in labels for labels in faults} == {True}
 
 
 async def test_a_request_that_kills_upstreams_kills_no_more_than_two(tmp_path: Path) -> None:
