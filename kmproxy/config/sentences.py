@@ -19,12 +19,12 @@ _SENTENCES = {
     "bool_parsing": "must be true or false",
     "float_type": "must be a number, as in 5.0",
     "float_parsing": "must be a number, as in 5.0",
-    "int_type": "must be a whole number, as in 100",
-    "int_parsing": "must be a whole number, as in 100",
-    "int_from_float": "must be a whole number, as in 100",
+    "int_type": "must be a whole number, as in 4",
+    "int_parsing": "must be a whole number, as in 4",
+    "int_from_float": "must be a whole number, as in 4",
+    "greater_than_equal": "must be at least {ge:g}",
     "finite_number": "must be a finite number, as in 5.0",
     "greater_than": "must be greater than {gt:g}",
-    "greater_than_equal": "must not be less than {ge:g}",
     "value_error": "{error}",
 }
 

@@ -41,10 +41,11 @@ class Upstreams:
         self._observer = observer
         self._context = cache(client_context)
         self._clock = asyncio.get_running_loop().time
+        self._closed = False
         self._balancers = {domain: self._balancer(domain) for domain in domains}
         for domain, balancer in self._balancers.items():
             for upstream in balancer.upstreams:
-                self._tell(domain, upstream)
+                self._watch(domain, upstream)
 
     def _balancer(self, domain: Domain) -> Balancer:
         upstreams = [self._upstream(domain, index, url) for index, url in enumerate(domain.upstreams)]
@@ -54,11 +55,14 @@ class Upstreams:
         tls = domain.upstream_tls
         address = Address.of(url, tls.ca, tls.server_name, self._context)
         pool = Pool(address, timeouts=self._timeouts, max_connections=domain.max_connections)
-        upstream = Upstream(index, pool)
+        return Upstream(index, pool)
+
+    def _watch(self, domain: Domain, upstream: Upstream) -> None:
+        self._tell(domain, upstream)
         if check := domain.health_check:
             tell = partial(self._tell_of_check, domain, upstream)
+            address = upstream.pool.address
             upstream.probe = Probe(address, domain.checked_as, check.path, check.interval, tell)
-        return upstream
 
     async def exchange(
         self,
@@ -113,10 +117,13 @@ class Upstreams:
         self._tell(domain, upstream)
 
     def _tell(self, domain: Domain, upstream: Upstream) -> None:
-        self._observer.upstream_health(domain, upstream.index, upstream.is_healthy)
+        # What replaced us knows better by now.
+        if not self._closed:
+            self._observer.upstream_health(domain, upstream.index, upstream.is_healthy)
 
     def close(self) -> None:
         """Let go of all connections that rest, and of the others when they come to rest; end the checks."""
+        self._closed = True
         for balancer in self._balancers.values():
             for upstream in balancer.upstreams:
                 upstream.close()

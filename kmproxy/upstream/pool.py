@@ -46,7 +46,7 @@ class Pool:
         max_idle: int = 64,
         max_connections: int = 0,
     ) -> None:
-        self._address = address
+        self.address = address
         self._timeouts = timeouts
         self._most = max_connections
         self._queue = Queue()
@@ -115,13 +115,13 @@ class Pool:
         self._opening += 1
         try:
             async with asyncio.timeout(self._timeouts.connect):
-                connection = await self._address.connect(self._connection)
+                connection = await self.address.connect(self._connection)
         except TimeoutError as error:
-            raise ConnectTimeout(f"{self._address}: no connection in {self._timeouts.connect} s") from error
+            raise ConnectTimeout(f"{self.address}: no connection in {self._timeouts.connect} s") from error
         except ssl.SSLError as error:
-            raise TlsFailed(f"{self._address}: {error}") from error
+            raise TlsFailed(f"{self.address}: {error}") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a name IDNA has no form for
-            raise ConnectFailed(f"{self._address}: {error}") from error
+            raise ConnectFailed(f"{self.address}: {error}") from error
         else:
             if connection.usable:  # Otherwise it has been lost already.
                 self._open.add(connection)
@@ -131,7 +131,7 @@ class Pool:
             self._call_next()
 
     def _connection(self) -> Connection:
-        kind = Connection if self._address.tls is None else TlsConnection
+        kind = Connection if self.address.tls is None else TlsConnection
         return kind(self._timeouts, self._put, self._lost)
 
     def _lost(self, connection: Connection) -> None:

@@ -17,10 +17,11 @@ import pytest
 import trustme
 from wire import Proxy, Script, Upstream, config, proxy, read_request, site, split
 
+from kmproxy.admin.metrics import Metrics
 from kmproxy.observer import Observers
 from kmproxy.proxy.upstreams import Upstreams
-from kmproxy.site import Sites
-from kmproxy.upstream import Timeouts, health
+from kmproxy.site import Domain, Sites
+from kmproxy.upstream import ConnectFailed, Timeouts, health
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -546,3 +547,39 @@ async def test_upstreams_that_are_replaced_let_what_is_under_way_end(tmp_path: P
         assert await exchange.read() == b""
         exchange.close()
         await asyncio.wait_for(gate.closed.wait(), 5)
+
+
+class Told(Metrics):
+    """What is told of health, by the upstream's place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.health: list[tuple[int, bool]] = []
+
+    def upstream_health(self, domain: Domain, index: int, healthy: bool) -> None:
+        self.health.append((index, healthy))
+
+
+async def test_upstreams_that_were_replaced_say_no_more_of_health(tmp_path: Path) -> None:
+    told = Told()
+    url = f"http://127.0.0.1:{free_port()}"
+    (acme,) = Sites(config(tmp_path, domains(url))).all
+    upstreams = Upstreams(acme.domains, Timeouts(5, 5, 5), told)
+    upstreams.close()
+    for _ in range(health.FAILURES):
+        with pytest.raises(ConnectFailed):
+            await upstreams.exchange(acme.domains[0], b"GET", b"/", ((b"Host", b"a.example"),), None)
+    assert told.health == [(0, True)]
+
+
+async def test_no_check_is_begun_where_another_domain_can_not_be_asked_at_all(tmp_path: Path) -> None:
+    async with https(OK, tmp_path) as (upstream, ca):
+        pair = site(("a.example", upstream.url), ("b.example", "https://127.0.0.1"))
+        pair["domain"][0]["health_check"] = {"path": "/"}
+        pair["domain"][1]["upstream_tls"] = {"ca": ca}
+        (acme,) = Sites(config(tmp_path, pair)).all
+        replaced(ca, b"")
+        before = asyncio.all_tasks()
+        with pytest.raises(OSError, match="certificate"):
+            Upstreams(acme.domains, Timeouts(5, 5, 5), Observers())
+        assert asyncio.all_tasks() == before
