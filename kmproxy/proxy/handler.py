@@ -49,7 +49,7 @@ _ANSWERS = {
 }
 
 
-_ANOTHER_MAY_FOLLOW = frozenset({421, 502, 504})
+_ANOTHER_MAY_FOLLOW = frozenset({421, 502, 503, 504})
 """Any other refusal is of a request whose end we may see elsewhere than the client, or somebody in front."""
 
 _VERSIONS = (HttpVersion11, HttpVersion10)
