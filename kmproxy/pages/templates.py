@@ -17,6 +17,9 @@ _REMEMBERED_SIGHTS = 65_536
 _PLAIN_GZIP, _NAMED_GZIP = b"\x1f\x8b\x08\x00", b"\x1f\x8b\x08\x08"
 """How a gzip header begins that has none of the optional fields, or only FNAME."""
 
+_UNDATED_GZIP = _PLAIN_GZIP + bytes(4)
+"""The same, and no MTIME."""
+
 
 class Key(NamedTuple):
     """What a template depends on: no visitor, but the length of a visitor's text."""
@@ -44,10 +47,12 @@ def undated(coding: bytes, body: bytes) -> bytes:
     """
     if coding != b"gzip":
         return body
+    if body.startswith(_UNDATED_GZIP):
+        return body
     if body.startswith(_PLAIN_GZIP):
-        return _PLAIN_GZIP + body[10:]
+        return _UNDATED_GZIP + body[8:]
     end = body.find(b"\0", 10) if body.startswith(_NAMED_GZIP) else -1
-    return body if end < 0 else _PLAIN_GZIP + body[end + 1 :]
+    return body if end < 0 else _UNDATED_GZIP + body[8:10] + body[end + 1 :]
 
 
 @dataclass(frozen=True, slots=True)
