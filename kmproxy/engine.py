@@ -36,6 +36,8 @@ class Engine:
         self._sites = sites
         self._clock = clock
         self._randomness = randomness
+        # The engine's own, so that nothing keeps the sites of a configuration that is gone.
+        self._read = lru_cache(maxsize=1024)(_read)
 
     def arrive(self, request: Request, *, recording: bool = True) -> Arrival | None:
         """What to do with ``request``; None where its host is no domain of any site (421).
@@ -47,7 +49,7 @@ class Engine:
         if domain is None:
             return None
         site = domain.site
-        jar, seen = _read(site, tuple(values(request.headers, b"cookie")))
+        jar, seen = self._read(site, tuple(values(request.headers, b"cookie")))
         refusal = refused(site, request.headers, jar)
         if refusal:
             seen = ()
@@ -119,7 +121,6 @@ class Engine:
         return Departure(_with_cookies(headers, cookies), rewriter)
 
 
-@lru_cache(maxsize=1024)
 def _read(site: Site, lines: tuple[bytes, ...]) -> tuple[Cookies, tuple[Seen, ...]]:
     """The cookies, and the visitor as each vendor knows it from whom the visitor has not opted out.
 

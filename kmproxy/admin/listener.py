@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from kmproxy.admin.metrics import Metrics
+from kmproxy.admin.exposition import Exposition
 from kmproxy.errors import OutboxError
 from kmproxy.outbox import Outbox
 
@@ -13,9 +15,11 @@ from kmproxy.outbox import Outbox
 class AdminListener:
     """Tells machines how kmproxy is; keep it off the Internet."""
 
-    def __init__(self, metrics: Metrics, outbox: Outbox) -> None:
-        self._metrics = metrics
+    def __init__(self, exposition: Exposition, outbox: Outbox, unready: Callable[[], str]) -> None:
+        """``unready`` tells why no new visitors should be sent here; ``""`` if they may."""
+        self._exposition = exposition
         self._outbox = outbox
+        self._unready = unready
 
     def app(self) -> web.Application:
         """The application to listen with."""
@@ -30,7 +34,9 @@ class AdminListener:
         return web.Response(text="ok\n")
 
     async def _ready(self, request: web.Request) -> web.Response:
-        """Arrivals can be kept: the outbox answers."""
+        """Requests are answered, and arrivals can be kept: the outbox answers."""
+        if why := self._unready():
+            return web.Response(status=503, text=f"{why}\n")
         try:
             await self._outbox.stats()
         except OutboxError:
@@ -42,4 +48,4 @@ class AdminListener:
             stats = await self._outbox.stats()
         except OutboxError:
             return web.Response(status=503, text="the outbox can't be used\n")
-        return web.Response(body=self._metrics.text(stats), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=self._exposition.text(stats), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -53,6 +53,8 @@ class PageRewriter:
         self._passing = False
         self.left_alone = ""
         """Why the page was let by as it came, if it was."""
+        self.was_known = False
+        """Whether a template was filled, once the page is through."""
         self.decorated = 0
         """Links decorated, once the page is through."""
         self.skipped: dict[str, int] = {}
@@ -125,6 +127,7 @@ class PageRewriter:
         template = self._templates.get(key)
         if template is None:
             return self._first_sight(key, body)
+        self.was_known = True
         self.decorated, self.skipped = template.decorated, template.skipped
         return template.compressed.fill(self._texts.query) if template.compressed else body
 

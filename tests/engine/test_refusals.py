@@ -32,11 +32,11 @@ from engine_kit import (
     rules,
     through,
 )
+from prometheus_client import generate_latest
 
 from kmproxy.admin.metrics import Metrics
 from kmproxy.identity.word import Word
 from kmproxy.messages import Headers, Response, first
-from kmproxy.outbox import Stats
 
 ANONYMOUS_LINK = f"/?kmi={quote(K, safe='')}"
 OPT = f"__mp_opt_in_out_{TOKEN}"
@@ -55,7 +55,7 @@ def counted(*notes: tuple[str, str, str]) -> set[str]:
 def metrics(arrival: Any) -> set[str]:
     observer = Metrics()
     observer.arrived(arrival)
-    text = observer.text(Stats(0, 0, 0.0)).decode()
+    text = generate_latest(observer.registry).decode()
     return {line for line in text.splitlines() if line.startswith("kmproxy_decisions_total{")}
 
 

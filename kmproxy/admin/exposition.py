@@ -1,0 +1,56 @@
+"""What Prometheus is told: the counters of all processes, and the state of the outbox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import prometheus_client.values
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.values import MultiProcessValue
+
+from kmproxy.outbox import Stats
+
+
+class Exposition:
+    """The text of a registry, with what only the outbox itself knows."""
+
+    def __init__(self, registry: CollectorRegistry, before: Callable[[], None] = lambda: None) -> None:
+        """``before`` each reading the registry is brought up to date."""
+        self._registry = registry
+        self._before = before
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"kmproxy_{name}", text, registry=registry)
+
+        self._waiting = gauge("outbox_waiting", "Tracking calls not delivered yet.")
+        self._set_apart = gauge("outbox_set_apart", "Tracking calls refused for good and kept.")
+        self._fullness = gauge("outbox_fullness", "Share of the outbox's room in use; from 1 on it refuses.")
+        self._oldest = gauge("outbox_oldest_seconds", "Age of the oldest call not delivered yet.")
+
+    def text(self, stats: Stats) -> bytes:
+        """The exposition format; ``stats`` of the outbox at this moment."""
+        self._before()
+        self._waiting.set(stats.waiting)
+        self._set_apart.set(stats.set_apart)
+        self._fullness.set(stats.fullness)
+        self._oldest.set(stats.oldest_age)
+        return generate_latest(self._registry)
+
+
+def shared(folder: Path) -> CollectorRegistry:
+    """The sums of what other processes count in the files of ``folder``."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
+    return registry
+
+
+def share(folder: Path, place: int) -> None:
+    """Count in the files of ``folder``; to be called before there are ``Metrics``.
+
+    Who takes the ``place`` of a process that died goes on from its counts, so that they never fall.
+    """
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    prometheus_client.values.ValueClass = MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]
