@@ -22,6 +22,7 @@ _DEFAULT = Server()
 def findings(data: Table) -> Iterator[Finding]:
     """Everything wrong between the values of a configuration of dicts, lists and plain values."""
     yield from _addresses_used_twice(data)
+    yield from _idle_certificates(data)
     yield from _names_used_twice(data)
     yield from _hosts_claimed_twice(data)
     for place, site in _sites(data):
@@ -41,8 +42,16 @@ def _addresses_used_twice(data: Table) -> Iterator[Finding]:
 def _addresses(data: Table) -> Iterator[tuple[Place, object]]:
     server = {"listen": _DEFAULT.listen, "admin": _DEFAULT.admin, **_table(data, "server")}
     for index, address in enumerate(_list(server, "listen")):
-        yield ("server", "listen", index), address
+        plain = address.removeprefix("http://") if isinstance(address, str) else address
+        yield ("server", "listen", index), plain
     yield ("server", "admin"), server["admin"]
+
+
+def _idle_certificates(data: Table) -> Iterator[Finding]:
+    server = _table(data, "server")
+    listen = _list({"listen": _DEFAULT.listen, **server}, "listen")
+    if _list(server, "tls") and all(str(address).startswith(("http://", "unix:")) for address in listen):
+        yield ("server", "tls"), 'no address speaks TLS; add one such as "0.0.0.0:443" to server.listen'
 
 
 def _names_used_twice(data: Table) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kmproxy.config import check, sentences
+from kmproxy.config import certificates, check, sentences
 from kmproxy.config.environment import expand
 from kmproxy.config.lines import lines
 from kmproxy.config.model import Config
@@ -97,6 +97,8 @@ def _checked(raw: Mapping[str, Any], name: str, known: dict[Place, int]) -> Conf
     data = expand(raw, unset)
     config, wrong = _validated(data)
     wrong += check.findings(data)
+    if config is not None:
+        wrong += certificates.findings(config)
     unreadable = {place for place, _ in unset}
     found = unset + [finding for finding in wrong if finding[0] not in unreadable]
     if config is None or found:

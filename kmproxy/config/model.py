@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
 )
@@ -44,14 +45,39 @@ Endpoint = Annotated[str, AfterValidator(values.endpoint)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(values.network)]
 
 
+class Certificate(Table):
+    """``{ cert = "a.pem", key = "a.key" }``"""
+
+    cert: NonEmpty
+    """A PEM file: the certificate, then those of its issuers but the root's."""
+
+    key: NonEmpty
+    """A PEM file: the certificate's private key, without a passphrase."""
+
+
 class Server(Table):
     """``[server]``: where kmproxy listens and how long it waits."""
 
     listen: tuple[Annotated[str, AfterValidator(values.listen_address)], ...] = ("0.0.0.0:8080",)
-    """``host:port``, ``[::]:port`` or ``unix:/path``. Port 0 takes a free one."""
+    """``host:port``, ``[::]:port`` or ``unix:/path``. Port 0 takes a free one.
+
+    With ``tls``, each ``host:port`` speaks TLS; ``http://host:port`` does not, nor does a unix socket.
+    """
 
     admin: Annotated[str, AfterValidator(values.admin_address)] = "127.0.0.1:8081"
     """Health and metrics, written as in ``listen``. Keep it off the Internet; ``""`` turns it off."""
+
+    workers: NonNegativeInt = 1
+    """Processes that answer requests; 0 is one for each core."""
+
+    tls: tuple[Certificate, ...] = ()
+    """Certificates, chosen by the names in them; the first is for everybody else. None: no TLS."""
+
+    access_log: str = ""
+    """A file to which each request adds a line of JSON, without identities. SIGHUP opens it anew.
+
+    ``-`` is standard output, ``""`` no log.
+    """
 
     trusted_proxies: tuple[Network, ...] = (IPv4Network("127.0.0.1/32"),)
     """Peers whose X-Forwarded-* are believed; anybody else's are replaced."""
@@ -73,6 +99,11 @@ class Server(Table):
 
     max_connections: NonNegativeInt = 0
     """Clients' connections at a time in one process; beyond that 503. 0: as many as the system allows."""
+    drain_delay: NonNegativeFloat = 0.0
+    """Seconds from a SIGTERM, when ``/readyz`` begins to fail, until no connection is taken any more."""
+
+    drain_timeout: NonNegativeFloat = 8.0
+    """Seconds from then on that requests in flight have to end; ``docker stop`` kills after 10."""
 
 
 class Outbox(Table):

@@ -147,7 +147,14 @@ def cookie_domain(value: str) -> str:
 
 
 def listen_address(value: str) -> str:
-    """``host:port``, ``[v6]:port`` or ``unix:/path``; port 0 takes a free one."""
+    """As ``admin_address`` but not empty; ``http://`` before ``host:port`` for one without TLS."""
+    _local_address(value.removeprefix("http://"))
+    if value.startswith("http://unix:"):
+        raise ValueError('a unix socket never speaks TLS; write "unix:/path" alone')
+    return value
+
+
+def _local_address(value: str) -> str:
     if value.startswith("unix:"):
         return _unix_socket(value, "unix:/run/kmproxy.sock")
     if not re.search(":[0-9]+$", value):
@@ -157,8 +164,8 @@ def listen_address(value: str) -> str:
 
 
 def admin_address(value: str) -> str:
-    """As ``listen_address``; ``""`` turns the listener off."""
-    return listen_address(value) if value else value
+    """``host:port``, ``[v6]:port`` or ``unix:/path``, port 0 for a free one; ``""`` for none."""
+    return _local_address(value) if value else value
 
 
 def upstream(value: str) -> str:

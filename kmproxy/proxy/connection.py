@@ -29,25 +29,79 @@ Handler = Callable[[Incoming], Awaitable[Outgoing]]
 """What answers a request; the response it gives back is ended for it."""
 
 
+_LOOK_AGAIN = 0.01
+"""Seconds between two looks at whether all connections are gone, when the server ends."""
+
+
 class Listener(GuardedServer):
     """Makes a Connection of each that comes in, for ``handler``."""
 
     def __init__(self, handler: Handler, **options: Any) -> None:
         super().__init__(_unused, **options)
         self._handler = handler
+        self.make: Callable[..., Connection] = Connection
+        """What is made of a connection that comes in."""
+        self._winding_down = False
 
     def __call__(self) -> RequestHandler:
-        return Connection(self, self._handler, loop=self._loop, **self._kwargs)
+        connection = self.make(self, self._handler, loop=self._loop, **self._kwargs)
+        connection.is_ending = self._winding_down
+        return connection
+
+    def turn_to(self, handler: Handler) -> None:
+        """Requests that begin from now on are for ``handler``, on connections old and new."""
+        self._handler = handler
+        for connection in self._open():
+            connection.turn_to(handler)
+
+    def wind_down(self) -> None:
+        """Each connection's next answer is its last, and says so."""
+        self._winding_down = True
+        for connection in self._open():
+            connection.is_ending = True
+
+    async def end(self, within: float) -> None:
+        """Close connections that rest, and the others once they are answered or ``within`` seconds are over.
+
+        Call ``wind_down`` first and see to it that none comes in any more.
+        """
+        for connection in self._open():
+            if connection.is_idle:
+                connection.force_close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._all_gone()
+        # Whoever reads an endless answer; aiohttp takes 0 for "as long as it takes".
+        await self.shutdown(0.01)
+
+    async def _all_gone(self) -> None:
+        # aiohttp forgets a connection some time after it is lost, and tells nobody.
+        while self.connections:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    def _open(self) -> list[Connection]:
+        return [connection for connection in self.connections if isinstance(connection, Connection)]
 
 
 class Connection(Guarded):
     """One connection; whatever fails, its answer tells of nothing."""
 
-    __slots__ = ("_handler",)
+    __slots__ = ("_handler", "is_ending")
 
     def __init__(self, listener: Listener, handler: Handler, **options: Any) -> None:
         super().__init__(listener, **options)
         self._handler = handler
+        self.is_ending = False
+        """Whether no other request is answered after this one."""
+
+    def turn_to(self, handler: Handler) -> None:
+        """The next request is for ``handler``."""
+        self._handler = handler
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was asked that is not answered."""
+        return not self._request_in_progress and not self._messages
 
     @property
     def peer(self) -> str:
@@ -74,7 +128,7 @@ class Connection(Guarded):
         """Answer what is asked until the connection ends; aiohttp calls it when that begins."""
         while not self._force_close:
             message, body = await self._next()
-            if not await self._serve(message, body) or self._close:
+            if not await self._serve(message, body) or self._close or self.is_ending:
                 break
             self._wait_for_more()
         if not self._force_close:

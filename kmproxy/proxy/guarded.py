@@ -53,12 +53,12 @@ class GuardedServer(web.Server):
     ) -> None:
         super().__init__(handler, **options)
         self.client_timeout = client_timeout
-        self._max_connections = max_connections
+        self.max_connections = max_connections
 
     @property
     def is_full(self) -> bool:
         """Whether one more connection would be too many."""
-        return 0 < self._max_connections <= len(self._connections)
+        return 0 < self.max_connections <= len(self._connections)
 
 
 class Guarded(RequestHandler):

@@ -54,7 +54,7 @@ class Outgoing:
         """Make the head; it leaves with the first bytes of the body. Raises ValueError; harmless twice."""
         if self._request is not None:
             return
-        self.keep_alive = request.keep_alive
+        self.keep_alive = request.keep_alive and not request.connection.is_ending
         self._has_no_body = request.method == "HEAD" or self.status in _NO_BODY
         lines = [field for field in self._headers if field[0].lower() not in HOP_BY_HOP]
         lines += self._framing(request)

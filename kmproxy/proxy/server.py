@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import socket
+import ssl
 import time
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
 
 from aiohttp import web
 
+from kmproxy.admin.exposition import Exposition
 from kmproxy.admin.listener import AdminListener
 from kmproxy.admin.metrics import Metrics
 from kmproxy.config import Config
 from kmproxy.engine import Engine
-from kmproxy.errors import KmproxyError
 from kmproxy.observer import Observer, Observers
 from kmproxy.outbox import Outbox, open_outbox
 from kmproxy.outbox.sender import Sender
+from kmproxy.proxy.access import AccessLog, LoggedConnection
 from kmproxy.proxy.body import Bounds
-from kmproxy.proxy.connection import Listener
+from kmproxy.proxy.connection import Connection, Listener
 from kmproxy.proxy.guarded import PARSES_IN_C
 from kmproxy.proxy.handler import ProxyHandler
 from kmproxy.proxy.headers import TrustedProxies
+from kmproxy.proxy.sockets import ListenError, Listening, open_all
+from kmproxy.proxy.tls import Certificates
 from kmproxy.proxy.upstreams import Upstreams
 from kmproxy.site import Sites
 from kmproxy.upstream import Timeouts
+
+__all__ = ["ListenError", "ProxyServer", "open_admin"]
 
 _log = logging.getLogger(__name__)
 
@@ -39,57 +50,89 @@ MAX_FIELDS = 256
 KEEP_ALIVE = 75.0
 """Seconds an idle visitor's connection is kept, as nginx keeps it."""
 
-DRAIN = 10.0
-"""Seconds that requests in flight have to end when the server stops."""
-
-
-class ListenError(KmproxyError):
-    """An address can't be listened on."""
+SETTLE = 1.5
+"""Seconds that tracking calls in flight have to end; the rest stays in the outbox."""
 
 
 class ProxyServer:
-    """``kmproxy serve``, as an object: ``async with ProxyServer(config) as server``."""
+    """``kmproxy serve`` in one process, as an object: ``async with ProxyServer(config) as server``."""
 
-    def __init__(self, config: Config, *observers: Observer, outbox: Outbox | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *observers: Observer,
+        outbox: Outbox | None = None,
+        listening: Sequence[Listening] | None = None,
+    ) -> None:
+        """``listening``: what to listen on instead of ``server.listen``, open already."""
         self._config = config
-        self._sites = Sites(config)
-        self._metrics = Metrics()
-        self._observer = Observers(self._metrics, *observers)
-        self._given_outbox = outbox
+        self.metrics = Metrics()
+        self._access_log: AccessLog | None = None
+        self._observers = (self.metrics, *observers)
+        self._observer = Observers(*self._observers)
+        self._outbox = outbox
+        self._listening = listening
+        self._servers: list[asyncio.Server] = []
+        self._certificates: Certificates | None = None
+        self._hurry = asyncio.Event()
+        self._draining = False
         self._stack = AsyncExitStack()
-        self.addresses: list[str] = []
-        """What is listened on, once started: ``http://host:port`` or ``unix:/path``."""
         self.admin_address = ""
+
+    @property
+    def addresses(self) -> list[str]:
+        """What is listened on, once started: ``http://host:port``, ``https://…`` or ``unix:/path``."""
+        return [listening.address for listening in self._listening or ()]
 
     async def __aenter__(self) -> ProxyServer:
         async with AsyncExitStack() as stack:
-            outbox = self._given_outbox or open_outbox(self._config.outbox.url)
+            if self._listening is None:
+                self._listening = open_all(self._config.server)[0]
+            for listening in self._listening:
+                stack.callback(listening.close)
+            self._open_log(self._config)
+            stack.callback(self._close_log)
+            outbox = self._outbox or open_outbox(self._config.outbox.url)
             stack.callback(outbox.close)
-            sender = Sender(outbox, on_result=self._observer.sent)
-            await sender.start()
-            stack.push_async_callback(sender.stop)
-            self._sites.warm_up()
-            handler = self._handler(outbox, sender, stack)
-            await self._listen(handler, stack)
-            await self._listen_admin(outbox, stack)
+            await self._start(outbox, stack)
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
         await self._stack.aclose()
 
-    def _handler(self, outbox: Outbox, sender: Sender, stack: AsyncExitStack) -> ProxyHandler:
-        server = self._config.server
+    async def _start(self, outbox: Outbox, stack: AsyncExitStack) -> None:
+        sender = Sender(outbox, on_result=self._observer.sent)
+        await sender.start()
+        stack.push_async_callback(self._settle, sender)
+        self._make = partial(self._handler, outbox, sender)
+        handler, self._upstreams = self._make(self._config)
+        stack.callback(lambda: self._upstreams.close())
+        if self._config.server.admin:
+            exposition = Exposition(self.metrics.registry, self.metrics.hand_over)
+            admin = AdminListener(exposition, outbox, self.unready)
+            self.admin_address = await open_admin(admin, self._config.server.admin, stack)
+        self._listener = self._new_listener(handler)
+        stack.push_async_callback(self.drain)
+        await self._listen()
+
+    async def _settle(self, sender: Sender) -> None:
+        await sender.stop(0.0 if self._hurry.is_set() else SETTLE)
+
+    def _handler(self, outbox: Outbox, sender: Sender, config: Config) -> tuple[ProxyHandler, Upstreams]:
+        server = config.server
         timeouts = Timeouts(server.connect_timeout, server.first_byte_timeout, server.idle_timeout)
-        domains = [domain for site in self._sites.all for domain in site.domains if domain.upstreams]
+        sites = Sites(config)
+        sites.warm_up()
+        domains = [domain for site in sites.all for domain in site.domains if domain.upstreams]
         upstreams = Upstreams(domains, timeouts, self._observer)
-        stack.callback(upstreams.close)
-        engine = Engine(self._sites, time.time, os.urandom)
+        engine = Engine(sites, time.time, os.urandom)
         trusted = TrustedProxies(server.trusted_proxies)
         bounds = Bounds(server.max_body, server.client_timeout)
-        return ProxyHandler(engine, upstreams, outbox, trusted, self._observer, sender.wake, bounds)
+        handler = ProxyHandler(engine, upstreams, outbox, trusted, self._observer, sender.wake, bounds)
+        return handler, upstreams
 
-    async def _listen(self, handler: ProxyHandler, stack: AsyncExitStack) -> None:
+    def _new_listener(self, handler: ProxyHandler) -> Listener:
         if not PARSES_IN_C:
             _log.warning("the HTTP parser in C is missing; the one in Python is slower")
         listener = Listener(
@@ -104,23 +147,99 @@ class ProxyServer:
             max_field_size=MAX_FIELD,
             max_headers=MAX_FIELDS,
         )
-        runner = web.ServerRunner(listener, handle_signals=False, shutdown_timeout=DRAIN / 2)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        for address in self._config.server.listen:
-            self.addresses.append(await _open(runner, address))
+        listener.make = self._connection(self._config)
+        return listener
 
-    async def _listen_admin(self, outbox: Outbox, stack: AsyncExitStack) -> None:
-        if not self._config.server.admin:
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for listening in self._listening or ():
+            context = self._context() if listening.secure else None
+            for one in listening.sockets:
+                if one.family == socket.AF_UNIX:
+                    server = await loop.create_unix_server(self._listener, sock=one)
+                else:
+                    server = await loop.create_server(self._listener, sock=one, ssl=context)
+                self._servers.append(server)
+
+    async def reload(self, config: Config) -> None:
+        """Answer requests that begin from now on by ``config``; those in flight end by the old one.
+
+        What can't change while running must be the same. Raises KmproxyError, OSError or ValueError, and has
+        then changed nothing that requests depend on.
+        """
+        if self._certificates:
+            self._certificates.load(config.server.tls)
+        self._open_log(config)
+        self._listener.make = self._connection(config)
+        self._listener.client_timeout = config.server.client_timeout
+        self._listener.max_connections = config.server.max_connections
+        if config == self._config:
             return
-        runner = web.AppRunner(AdminListener(self._metrics, outbox).app(), access_log=None)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        self.admin_address = await _open(runner, self._config.server.admin)
+        handler, upstreams = self._make(config)
+        self._listener.turn_to(handler)
+        self._config = config
+        upstreams, self._upstreams = self._upstreams, upstreams
+        upstreams.close()
+
+    def unready(self) -> str:
+        """Why no new visitors should come here, or ``""``."""
+        return "stopping" if self._draining else ""
+
+    def hurry(self) -> None:
+        """Let nothing end that is in flight any more."""
+        self._hurry.set()
+
+    async def drain(self) -> None:
+        """Take no more, and let what is in flight end in bounded time. No error if it has been done."""
+        if self._draining:
+            return
+        self._draining = True
+        server = self._config.server
+        self._listener.wind_down()
+        await self._unless_hurried(asyncio.sleep(server.drain_delay))
+        for one in self._servers:
+            one.close()
+        await self._unless_hurried(self._listener.end(server.drain_timeout))
+        await self._listener.shutdown(0.01)
+
+    async def _unless_hurried(self, job: Coroutine[Any, Any, None]) -> None:
+        tasks = [asyncio.ensure_future(job), asyncio.ensure_future(self._hurry.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _open_log(self, config: Config) -> None:
+        """Once it is open it stays so, be it for nothing: there are connections that write to it."""
+        path, trusted = config.server.access_log, TrustedProxies(config.server.trusted_proxies)
+        if self._access_log:
+            self._access_log.reopen(path, trusted)
+        elif path:
+            self._access_log = AccessLog(path, trusted)
+            self._observer = Observers(*self._observers, self._access_log)
+
+    def _close_log(self) -> None:
+        if self._access_log:
+            self._access_log.close()
+
+    def _connection(self, config: Config) -> Callable[..., Connection]:
+        if self._access_log and config.server.access_log:
+            return partial(LoggedConnection, self._access_log)
+        return Connection
+
+    def _context(self) -> ssl.SSLContext:
+        if self._certificates is None:
+            self._certificates = Certificates(self._config.server.tls)
+        return self._certificates.context
 
 
-async def _open(runner: web.BaseRunner, address: str) -> str:
+async def open_admin(admin: AdminListener, address: str, stack: AsyncExitStack) -> str:
     """Listen on ``address``; what is listened on, with the port that was found free. Raises ListenError."""
+    runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
     path = address.removeprefix("unix:")
     host, _, port = address.rpartition(":")
     site: web.BaseSite = (

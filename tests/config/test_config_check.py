@@ -226,6 +226,45 @@ def test_listeners_have_a_host_and_a_port_or_a_socket(address: str, message: str
     assert wrong(server={"listen": [address]}) == ([f"server.listen[0]: {message}"] if message else [])
 
 
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        ({"workers": 0, "drain_delay": 0, "drain_timeout": 0, "access_log": "-"}, []),
+        ({"workers": -1}, ["server.workers: must be at least 0"]),
+        ({"workers": 1.5}, ["server.workers: must be a whole number, as in 4"]),
+        ({"workers": "two"}, ["server.workers: must be a whole number, as in 4"]),
+        ({"drain_timeout": -1}, ["server.drain_timeout: must be at least 0"]),
+        ({"listen": ["http://a:1"], "admin": "a:2"}, []),
+        (
+            {"listen": ["http://unix:/a"]},
+            ['server.listen[0]: a unix socket never speaks TLS; write "unix:/path" alone'],
+        ),
+        (
+            {"listen": ["http://a:1", "a:1"]},
+            ['server.listen[1]: "a:1" is server.listen[0] too; write another address or port'],
+        ),
+        ({"tls": [{"cert": "a"}]}, ['server.tls[0].key: missing; write key = "…"']),
+        (
+            {"tls": [{"cert": "a", "key": "b"}], "listen": ["http://a:1", "unix:/a"]},
+            [
+                'server.tls: no address speaks TLS; add one such as "0.0.0.0:443" to server.listen',
+                "server.tls[0].cert: a can't be read: No such file or directory",
+                "server.tls[0].key: b can't be read: No such file or directory",
+            ],
+        ),
+        (
+            {"tls": [{"cert": "a", "key": "b"}], "listen": 5},
+            [
+                'server.listen: must be a list, as in ["…"]',
+                'server.tls: no address speaks TLS; add one such as "0.0.0.0:443" to server.listen',
+            ],
+        ),
+    ],
+)
+def test_how_a_server_runs(server: dict[str, object], expected: list[str]) -> None:
+    assert sorted(wrong(server=server)) == expected
+
+
 def test_the_admin_listener_can_be_turned_off() -> None:
     assert wrong(server={"admin": ""}) == []
     assert wrong(server={"listen": [""]}) == [

@@ -9,15 +9,21 @@ from typing import Any, get_args
 
 import pytest
 
-from kmproxy.config import load, schema
+from kmproxy.config import certificates, load, schema
 from kmproxy.config.model import Config, Table
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "kmproxy.toml"
 
-EXAMPLES = {"domain", "upstream", "kissmetrics", "mixpanel", "form", "cookie"}
+EXAMPLES = {"domain", "upstream", "kissmetrics", "mixpanel", "form", "cookie", "tls"}
 """The options with a default that says "none", which the example shows filled in."""
 
 SCHEMA = schema()
+
+
+@pytest.fixture(autouse=True)
+def no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example's certificates are nobody's."""
+    monkeypatch.setattr(certificates, "findings", lambda config: ())
 
 
 def uncommented() -> dict[str, Any]:

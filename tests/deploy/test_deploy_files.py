@@ -10,6 +10,8 @@ import pytest
 from deploy_kit import CONFIG, KMPROXY, ROOT, certificate, documents, nginx_files, program, run
 
 from kmproxy.config import Config, load
+from kmproxy.config.model import Server
+from kmproxy.proxy.server import SETTLE
 
 UNIT = CONFIG / "systemd" / "kmproxy.service"
 SOCKET = CONFIG / "systemd" / "kmproxy.socket"
@@ -132,13 +134,12 @@ def test_the_probes_ask_the_admin_listener(probe: str, path: str) -> None:
 
 
 def test_nobody_is_killed_before_what_is_in_flight_had_its_time() -> None:
-    from kmproxy.proxy.server import DRAIN
-
+    drain = Server().drain_delay + Server().drain_timeout + SETTLE
     pod = _named("Deployment", "kmproxy")["spec"]["template"]["spec"]
     pause = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
     [compose] = documents("compose.yaml")
-    assert pause + DRAIN < pod["terminationGracePeriodSeconds"]
-    assert float(compose["services"]["kmproxy"]["stop_grace_period"].removesuffix("s")) > DRAIN
+    assert pause + drain < pod["terminationGracePeriodSeconds"]
+    assert float(compose["services"]["kmproxy"]["stop_grace_period"].removesuffix("s")) > drain
     assert f"TimeoutStopSec={30}" in UNIT.read_text()
 
 

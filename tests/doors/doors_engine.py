@@ -56,7 +56,7 @@ class _NoSender:
     async def start(self) -> None:
         pass
 
-    async def stop(self) -> None:
+    async def stop(self, within: float = 0.0) -> None:
         pass
 
     def wake(self) -> None:
