@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from typing import Annotated
 
 import typer
@@ -12,7 +11,6 @@ import typer
 from kmproxy.cli import outbox
 from kmproxy.cli.common import ConfigFile, configured, out, run
 from kmproxy.cli.explain import explain
-from kmproxy.config import Config
 from kmproxy.config import schema as config_schema
 from kmproxy.version import __version__
 
@@ -38,9 +36,16 @@ def main(
 
 @app.command()
 def serve(config: ConfigFile = None) -> None:
-    """Run the reverse proxy in front of the configured domains."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    run(_serve(configured(config)))
+    """Run the reverse proxy in front of the configured domains.
+
+    SIGHUP reads the configuration and the certificates again; SIGTERM lets requests in flight end, a second
+    one does not. Requests go to server.access_log; what goes wrong is told on standard error, in JSON.
+    """
+    from kmproxy.serving import logs
+    from kmproxy.serving.serve import serve as serving
+
+    logs.set_up()
+    run(serving(configured(config), config, lambda line: out.print(line, markup=False)))
 
 
 @app.command()
@@ -75,19 +80,3 @@ def demo(
             raise typer.Exit(1)
         return
     run(run_demo(out))
-
-
-async def _serve(config: Config) -> None:
-    from kmproxy.proxy.server import ProxyServer
-    from kmproxy.signals import told_to_stop
-
-    with told_to_stop() as stop:
-        async with ProxyServer(config) as server:
-            for site in config.site:
-                hosts = ", ".join(domain.host for domain in site.domain)
-                out.print(f"site {site.name}: {hosts}", markup=False)
-            out.print(f"listening on {', '.join(server.addresses)}", markup=False)
-            if server.admin_address:
-                out.print(f"health and metrics on {server.admin_address}", markup=False)
-            await stop.wait()
-            out.print("stopping: requests in flight may end, tracking calls stay in the outbox")

@@ -1,0 +1,1 @@
+"""``kmproxy serve`` as a service: its processes, signals, reloads, and what systemd is told."""

@@ -1,0 +1,130 @@
+"""A worker's place: a process is kept there, whatever becomes of the ones before it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+
+from kmproxy.config import Config
+from kmproxy.serving.control import Control, Start
+
+_log = logging.getLogger(__name__)
+
+_PAUSE = 1.0
+"""Seconds before a worker is replaced that did not live as long."""
+
+_PATIENCE = 10.0
+"""Seconds that a worker has to put a configuration in force."""
+
+
+class Place:
+    """One place among the workers, and the process that has it now."""
+
+    def __init__(self, start: Start) -> None:
+        self._start = start
+        self._process: asyncio.subprocess.Process | None = None
+        self._control: Control | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._reloaded = asyncio.Event()
+        self._stopping = False
+        self.is_up = False
+
+    async def start(self) -> bool:
+        """Have a process there, and another one whenever it ends; whether the first came up."""
+        if not await self._spawn():
+            await self._gone()
+            return False
+        self._keeping = asyncio.create_task(self._keep())
+        return True
+
+    async def _spawn(self) -> bool:
+        """A new process; whether it came up."""
+        start, message = self._start, self._start.message()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = await self._execute(theirs.fileno())
+        self._control = await Control.on(ours)
+        self._control.send("start", **message)
+        self.is_up = (await self._control.receive())["what"] == "ready"
+        if self._start is not start:
+            self._control.send("reload", config=self._start.config.model_dump(mode="json"))
+        if self._stopping:
+            self._control.send("hurry")
+        return self.is_up
+
+    async def _execute(self, number: int) -> asyncio.subprocess.Process:
+        numbers = [one.fileno() for listening in self._start.listening for one in listening.sockets]
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "kmproxy.serving.worker", str(number)),
+            stdin=asyncio.subprocess.DEVNULL,
+            pass_fds=(number, *numbers),
+        )
+
+    async def _keep(self) -> None:
+        """Replace the process when it ends, for as long as there is no word to stop."""
+        while True:
+            began = asyncio.get_running_loop().time()
+            await self._listen_to()
+            status = await self._gone()
+            if self._stopping:
+                return
+            _log.error("worker %d ended with status %d and is replaced", self._start.place, status)
+            if asyncio.get_running_loop().time() - began < _PAUSE:
+                await asyncio.sleep(_PAUSE)
+            await self._respawn()
+
+    async def _respawn(self) -> None:
+        try:
+            if not self._stopping:  # the sockets may be closed by now
+                await self._spawn()
+        except OSError as error:
+            _log.error("worker %d can't be replaced now: %s", self._start.place, error.strerror)
+
+    async def _listen_to(self) -> None:
+        """Hear the process out."""
+        assert self._control is not None  # noqa: S101 - _spawn has set it
+        while what := (await self._control.receive())["what"]:
+            if what == "reloaded":
+                self._reloaded.set()
+        self.is_up = False
+        self._reloaded.set()
+
+    async def _gone(self) -> int:
+        assert self._control is not None  # noqa: S101 - _spawn has set it
+        assert self._process is not None  # noqa: S101
+        self._control.close()
+        return await self._process.wait()
+
+    async def reload(self, config: Config) -> None:
+        """Have this and every later process answer by ``config``; returns when it does."""
+        self._start = self._start._replace(config=config)
+        if self._control is None or not self.is_up:
+            return
+        self._reloaded.clear()
+        self._control.send("reload", config=config.model_dump(mode="json"))
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._reloaded.wait()
+        except TimeoutError:
+            _log.error("worker %d does not answer", self._start.place)
+
+    def stop(self, how: str) -> None:
+        """``"stop"`` lets what is in flight end, ``"hurry"`` does not."""
+        self._stopping = True
+        self.is_up = False
+        if self._control:
+            self._control.send(how)
+
+    async def ended(self, within: float) -> None:
+        """Wait until the process is gone, and kill it when it takes longer."""
+        if self._keeping is None:
+            return
+        try:
+            async with asyncio.timeout(within):
+                await asyncio.shield(self._keeping)
+        except TimeoutError:
+            if self._process and self._process.returncode is None:
+                self._process.kill()
+            await self._keeping
