@@ -156,6 +156,7 @@ def play(world: World, visit: Visit) -> None:
     world.visit(visit.document)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("etag", [b'"%d"', b'W/"%d"', b"%d", b""])
 @pytest.mark.parametrize("dated", [True, False])
 def test_after_any_visit_any_other_is_shown_a_page_made_for_it(etag: bytes, dated: bool) -> None:
@@ -174,6 +175,7 @@ upstreams = st.builds(
 )
 
 
+@pytest.mark.no_cover
 @given(upstream=upstreams, story=st.lists(st.tuples(st.sampled_from(VISITS), st.integers(1, 2)), max_size=10))
 def test_a_page_that_is_shown_again_was_made_for_this_visitor_and_this_configuration(
     upstream: Upstream, story: list[tuple[Visit, int]]

@@ -320,6 +320,7 @@ def shown(raw: bytes, *, in_html: bool) -> str:
     return entities.decode(text.replace("\0", "\ufffd"))[0] if in_html else text
 
 
+@pytest.mark.no_cover
 @given(RAWS, BASES, st.booleans())
 @settings(max_examples=600, deadline=None)
 def test_a_url_is_untouched_or_grows_at_the_end_of_its_query_alone(
@@ -338,6 +339,7 @@ def test_a_url_is_untouched_or_grows_at_the_end_of_its_query_alone(
     assert before.protocol in ("http:", "https:")
 
 
+@pytest.mark.no_cover
 @given(RAWS, BASES, st.booleans())
 @settings(max_examples=600, deadline=None)
 def test_decorating_twice_changes_nothing(raw: bytes, base: str, in_html: bool) -> None:
@@ -346,6 +348,7 @@ def test_decorating_twice_changes_nothing(raw: bytes, base: str, in_html: bool) 
     assert done in LEFT or (isinstance(done, bytes) and decorate(done, base, in_html=in_html) is Skip.TAGGED)
 
 
+@pytest.mark.no_cover
 @given(RAWS, BASES)
 @settings(max_examples=600, deadline=None)
 def test_every_link_to_us_is_decorated_unless_tagged_or_odd(raw: bytes, base: str) -> None:

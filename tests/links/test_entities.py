@@ -70,6 +70,7 @@ PIECES = st.sampled_from(
 VALUES = st.lists(PIECES, max_size=12).map("".join)
 
 
+@pytest.mark.no_cover
 @given(VALUES)
 @settings(max_examples=500, deadline=None)
 def test_places_point_at_what_each_character_was_read_from(raw: str) -> None:
@@ -81,6 +82,7 @@ def test_places_point_at_what_each_character_was_read_from(raw: str) -> None:
     assert all(raw[place] in (char, "&") for char, place in zip(text, places, strict=False))
 
 
+@pytest.mark.no_cover
 @given(st.lists(VALUES, min_size=20, max_size=20))
 @settings(max_examples=100, deadline=None)
 def test_values_read_as_a_browser_engine_reads_them(values: list[str]) -> None:

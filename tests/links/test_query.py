@@ -105,6 +105,7 @@ QUERIES = st.lists(
 )
 
 
+@pytest.mark.no_cover
 @given(
     st.sampled_from([b"/", b"/p", b"/p/q.html"]), QUERIES.map(b"".join), st.sampled_from([b"", b"#", b"#x?y"])
 )
@@ -128,6 +129,7 @@ def test_stripping_nothing_changes_nothing(target: bytes) -> None:
     assert strip(target, lambda name: False) == target
 
 
+@pytest.mark.no_cover
 @given(st.text(max_size=40).filter(lambda text: text.isprintable()))
 @settings(max_examples=300, deadline=None)
 def test_an_encoded_value_survives_in_ascii(value: str) -> None:

@@ -190,6 +190,7 @@ async def test_an_id_that_was_never_given_is_no_error(outbox: Outbox, clock: Clo
     assert names(await outbox.claim(9, clock.now)) == ["a"]
 
 
+@pytest.mark.no_cover
 async def test_thousands_of_calls_are_put_and_replayed_at_once(outbox: Outbox, clock: Clock) -> None:
     await outbox.put([call(str(number)) for number in range(5000)])
     claims = await outbox.claim(5000, clock.now)

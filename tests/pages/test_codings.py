@@ -51,6 +51,7 @@ def test_every_supported_coding_is_tested() -> None:
     assert set(CODINGS) == SUPPORTED
 
 
+@pytest.mark.no_cover
 @given(st.sampled_from(FORMS), bodies, places)
 @settings(max_examples=300, deadline=None)
 def test_what_was_encoded_is_decoded_in_any_chunks(

@@ -143,6 +143,7 @@ def test_with_only_class_just_elements_of_that_class_are_decorated(page: str, is
     assert filled(page, only_class="out") == {expected}
 
 
+@pytest.mark.no_cover
 @given(pages, places)
 @settings(max_examples=600, deadline=None)
 def test_links_passed_by_unseen_are_links_that_would_not_be_decorated(page: bytes, at: list[int]) -> None:

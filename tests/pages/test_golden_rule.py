@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pages_kit import bytewise, cut, decoded, encoded, pieces, rewriter, scan, slot
@@ -154,6 +155,7 @@ def without(parts: list[bytes], leads: list[bytes]) -> bytes:
     return b"".join(kept) + parts[-1]
 
 
+@pytest.mark.no_cover
 @given(pages, places)
 @settings(max_examples=800, deadline=None)
 def test_the_pieces_less_their_leads_are_the_page_and_no_cut_changes_them(page: bytes, at: list[int]) -> None:
@@ -164,6 +166,7 @@ def test_the_pieces_less_their_leads_are_the_page_and_no_cut_changes_them(page: 
     assert whole == pieces(cut(page, at)) == pieces(bytewise(page))
 
 
+@pytest.mark.no_cover
 @given(pages, places, codings)
 @settings(max_examples=800, deadline=None)
 def test_the_output_less_what_was_inserted_is_the_input(
@@ -186,6 +189,7 @@ def test_the_output_less_what_was_inserted_is_the_input(
     assert without(decoded(name, out).split(MARK), counted) == page
 
 
+@pytest.mark.no_cover
 @given(pages)
 @settings(max_examples=300, deadline=None)
 def test_decorating_a_page_twice_changes_nothing(page: bytes) -> None:

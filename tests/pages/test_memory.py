@@ -99,6 +99,7 @@ visits = st.lists(
 )
 
 
+@pytest.mark.no_cover
 @given(routes, visits, st.sampled_from(CODINGS))
 @settings(max_examples=250, deadline=None)
 def test_whatever_is_remembered_every_visitor_gets_the_page_byte_for_byte(
@@ -272,6 +273,7 @@ def test_a_compressed_template_is_true_for_any_text_of_its_length(coding: bytes,
         assert decoded(coding, template.fill(text)) == text.join(pieces)
 
 
+@pytest.mark.no_cover
 @given(
     st.lists(st.binary(max_size=80), min_size=1, max_size=12),
     st.integers(1, 60),

@@ -265,6 +265,7 @@ def hrefs_by_the_scanner(page: bytes) -> set[str]:
     return seen
 
 
+@pytest.mark.no_cover
 @given(fragments_of_pages)
 @settings(max_examples=1500, deadline=None)
 def test_the_scanner_sees_the_links_that_lexbor_sees(parts: list[str]) -> None:

@@ -6,15 +6,14 @@ In the tables ``@`` stands for a URL that leads to the other domain and must be 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import pytest
-from pages_kit import cut, every_way, pieces, scan
+from pages_growth import CountingScanner, is_linear, walked
+from pages_kit import ELEMENTS, cut, every_way, pieces, scan
 
 from kmproxy.links.decorate import Slot
 from kmproxy.pages import scanner as module
-from kmproxy.pages.chunks import PageScan
+from kmproxy.pages.elements import Elements
+from kmproxy.site import resolve_base
 
 URL = "https://b.example/p"
 TEXT = b"kmi=v"
@@ -438,27 +437,20 @@ def test_foreign_content_nested_beyond_all_reason_is_followed_no_further() -> No
     assert pieces([page]) == [page]
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.process_time()
-    work()
-    return time.process_time() - start
+@pytest.mark.no_cover
+@pytest.mark.parametrize(("unit", "start"), HARD)
+def test_the_work_grows_with_the_page_and_no_faster(unit: str, start: str) -> None:
+    assert is_linear(_unlimited(), start, unit)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("step", [1 << 30, 1024])
 @pytest.mark.parametrize(("unit", "start"), HARD)
-def test_the_work_grows_with_the_page_and_no_faster(unit: str, start: str, step: int) -> None:
-    def work(size: int) -> Callable[[], object]:
-        page = (start + unit * (size // len(unit))).encode()
-        return lambda: pieces(cut(page, range(0, len(page), step)), _unlimited())
+def test_what_is_held_back_is_not_walked_again_and_again(unit: str, start: str, step: int) -> None:
+    page = (start + unit * (60_000 // len(unit))).encode()
 
-    once, twice, four = (
-        min(seconds(work(size << n)) for _ in range(3)) for n in range(3) for size in [60_000]
-    )
-
-    # Quadratic work would be sixteen times as much; a few milliseconds are noise.
-    assert twice < 6 * once + 0.05
-    assert four < 12 * once + 0.05
+    assert walked(_unlimited(), cut(page, range(0, len(page), step))) < 7 * len(page)
 
 
-def _unlimited() -> PageScan:
-    return scan(find=lambda raw, base: Slot(0, b""))
+def _unlimited() -> CountingScanner:
+    return CountingScanner(Elements(ELEMENTS), lambda raw, base: Slot(0, b""), resolve_base)
