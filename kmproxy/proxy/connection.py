@@ -19,9 +19,10 @@ from aiohttp.http_exceptions import PayloadEncodingError
 from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
 
 from kmproxy.arriving import plain_answer
-from kmproxy.proxy.guarded import LINGER, Guarded, GuardedServer
+from kmproxy.proxy.guarded import LINGER, GuardedServer
 from kmproxy.proxy.incoming import Incoming
 from kmproxy.proxy.outgoing import Outgoing
+from kmproxy.proxy.switchable import Switchable
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Listener(GuardedServer):
         return [connection for connection in self.connections if isinstance(connection, Connection)]
 
 
-class Connection(Guarded):
+class Connection(Switchable):
     """One connection; whatever fails, its answer tells of nothing."""
 
     __slots__ = ("_handler", "is_ending")
@@ -170,7 +171,7 @@ class Connection(Guarded):
             if self._handler_waiter is not None and not self._handler_waiter.done():
                 self._handler_waiter.set_result(None)
         if self._upgraded and not self._messages:
-            self._go_on_without_upgrade()
+            self.go_on_without_upgrade()
         return may_follow
 
     async def _answer(self, message: Any, body: StreamReader) -> bool:
@@ -179,6 +180,9 @@ class Connection(Guarded):
             await self._linger()
             return False
         request = Incoming(message, body, self)
+        if request.upgrade and not self.may_switch:
+            # What stood behind it may be lost. To close tells the client so (RFC 9112 §9.3.2).
+            request.upgrade = request.keep_alive = False
         try:
             response = await self._handler(request)
             response.begin(request)
@@ -220,18 +224,6 @@ class Connection(Guarded):
             await self._linger()
         except (TimeoutError, ConnectionError):
             self.close()
-
-    def _go_on_without_upgrade(self) -> None:
-        """What came behind a request to upgrade that was answered otherwise is the next request."""
-        self._upgraded = False
-        tail, self._message_tail = self._message_tail, b""
-        if self._parser is None:
-            return
-        self._parser.set_upgraded(False)
-        if tail:
-            self.data_received(tail)
-        if self._buffer_paused:
-            self._resume_reading_if_drained()
 
     def _wait_for_more(self) -> None:
         """An idle connection is closed after a while."""

@@ -22,9 +22,10 @@ from kmproxy.proxy.body import BodyError, Bounds, admit, body
 from kmproxy.proxy.headers import TrustedProxies, end_to_end, forwarded, scheme, unnamed
 from kmproxy.proxy.incoming import Incoming
 from kmproxy.proxy.outgoing import Outgoing
+from kmproxy.proxy.pipe import Switching, offered, pipe
 from kmproxy.proxy.upstreams import Upstreams
 from kmproxy.tracking import TrackingCall
-from kmproxy.upstream import HIGH_WATER, Exchange, Unavailable, UpstreamError
+from kmproxy.upstream import HIGH_WATER, Exchange, Tunnel, Unavailable, UpstreamError
 from kmproxy.visit import Arrival
 
 _log = logging.getLogger(__name__)
@@ -129,12 +130,22 @@ class ProxyHandler:
             if not first(asked.headers, b"content-length"):
                 headers = (*headers, (b"Transfer-Encoding", b"chunked"))
         method = asked.method.encode("latin-1")
-        return await self._upstreams.exchange(arrival.domain, method, arrival.target, headers, upload)
+        upgrade = offered(message)
+        if upgrade:
+            headers = (*headers, (b"Connection", b"upgrade"), (b"Upgrade", upgrade))
+        return await self._upstreams.exchange(
+            arrival.domain, method, arrival.target, headers, upload, upgrade=upgrade, interim=message.tell
+        )
 
     async def _answer(self, message: Incoming, arrival: Arrival, exchange: Exchange) -> Outgoing:
         head = exchange.head
         upstream = Response(head.status, head.reason, unnamed(head.headers))
         departure = await through(self._passage.depart(arrival, upstream), self._put)
+        if isinstance(exchange, Tunnel):
+            chosen = b", ".join(values(head.headers, b"upgrade"))
+            switching = Switching(head.reason, departure.headers, chosen)
+            await pipe(message, exchange, switching)
+            return switching
         response = Outgoing(head.status, head.reason, departure.headers)
         try:
             if departure.rewriter is None:

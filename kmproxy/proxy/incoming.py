@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiohttp import StreamReader
+from aiohttp import HttpVersion11, StreamReader
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EmptyStreamReader
+
+from kmproxy.identity.word import HEADERS as WORDS
+from kmproxy.messages import without
+from kmproxy.proxy.headers import end_to_end
+from kmproxy.upstream import ResponseHead
 
 if TYPE_CHECKING:
     from kmproxy.proxy.connection import Connection
@@ -15,7 +20,10 @@ if TYPE_CHECKING:
 class Incoming:
     """What aiohttp's parser read: ``headers`` and ``target`` in the bytes that came."""
 
-    __slots__ = ("body", "connection", "has_begun", "headers", "keep_alive", "method", "target", "version")
+    __slots__ = (
+        *("body", "connection", "has_begun", "headers", "keep_alive", "method", "target", "upgrade"),
+        "version",
+    )
 
     def __init__(self, message: RawRequestMessage, body: StreamReader, connection: Connection) -> None:
         self.method = message.method
@@ -23,6 +31,8 @@ class Incoming:
         self.headers = message.raw_headers
         self.target = message.path.encode("utf-8", "surrogateescape")
         self.keep_alive = not message.should_close
+        self.upgrade = message.upgrade
+        """Whether to switch to another protocol is offered, and may be."""
         self.body = body
         self.connection = connection
         self.has_begun = False
@@ -32,3 +42,10 @@ class Incoming:
     def has_body(self) -> bool:
         """Whether there is a body, be it of no bytes."""
         return type(self.body) is not EmptyStreamReader
+
+    def tell(self, head: ResponseHead) -> None:
+        """Pass on what the upstream says ahead of its response (1xx), to who knows of such."""
+        if self.version == HttpVersion11:
+            fields = without(end_to_end(head.headers), WORDS)
+            start = b"HTTP/1.1 %d %b" % (head.status, head.reason)
+            self.connection.write(b"\r\n".join([start, *map(b": ".join, fields), b"", b""]))

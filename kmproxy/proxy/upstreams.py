@@ -16,6 +16,7 @@ from kmproxy.upstream import (
     ConnectFailed,
     ConnectTimeout,
     Exchange,
+    Interim,
     Overloaded,
     Pool,
     Probe,
@@ -71,8 +72,12 @@ class Upstreams:
         target: bytes,
         headers: Headers,
         body: AsyncIterator[bytes] | None,
+        *,
+        upgrade: bytes = b"",
+        interim: Interim | None = None,
     ) -> Exchange:
-        """Send a request to one of ``domain``'s upstreams. Raises as ``Pool.exchange``, and Unavailable.
+        """Send a request to one of ``domain``'s upstreams. Takes what ``Pool.exchange`` does; raises as that, and
+        Unavailable.
 
         One that can't be reached has seen nothing of the request, so any may be sent to the next. One that
         ended the connection unanswered may have died of it: a safe request is sent to one more, no further.
@@ -85,7 +90,9 @@ class Upstreams:
         unanswered = 0
         while True:
             try:
-                exchange = await upstream.pool.exchange(method, target, headers, body)
+                exchange = await upstream.pool.exchange(
+                    method, target, headers, body, upgrade=upgrade, interim=interim
+                )
             except UpstreamError as error:
                 self._failed(domain, upstream, error)
                 tried.append(upstream)

@@ -2,8 +2,8 @@
 
 ``Pool.exchange`` sends a request and gives an ``Exchange``: the head of the response, and its body as it
 comes. It follows no redirect, keeps no cookie, adds no header, decodes nothing and repeats nothing that may
-have had an effect. Only Transfer-Encoding is undone: it belongs to the connection, not to the message. There
-is no TLS, no HTTP/2 and no upgrade.
+have had an effect. Only Transfer-Encoding is undone: it belongs to the connection, not to the message. A
+request that offers to switch to another protocol may get a ``Tunnel``. There is no TLS and no HTTP/2.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ from kmproxy.upstream.errors import (
 from kmproxy.upstream.exchange import Exchange
 from kmproxy.upstream.health import Health
 from kmproxy.upstream.message import ResponseHead
+from kmproxy.upstream.parser import Interim
 from kmproxy.upstream.pool import Pool
 from kmproxy.upstream.probe import Probe
 from kmproxy.upstream.tls import client_context
+from kmproxy.upstream.tunnel import Tunnel
 
 __all__ = [
     "HIGH_WATER",
@@ -44,12 +46,14 @@ __all__ = [
     "Headers",
     "Health",
     "IdleTimeout",
+    "Interim",
     "Overloaded",
     "Pool",
     "Probe",
     "ResponseHead",
     "Timeouts",
     "TlsFailed",
+    "Tunnel",
     "Unanswered",
     "Unavailable",
     "UpstreamError",

@@ -10,7 +10,8 @@ from kmproxy.upstream.deadline import Deadline, Timeouts
 from kmproxy.upstream.errors import BadResponse, Disconnected, FirstByteTimeout, IdleTimeout
 from kmproxy.upstream.exchange import Exchange
 from kmproxy.upstream.message import ResponseHead
-from kmproxy.upstream.parser import Complete, Event, ResponseParser
+from kmproxy.upstream.parser import Complete, Event, Interim, ResponseParser, Switched
+from kmproxy.upstream.tunnel import Tunnel
 
 FIRST = 32 * 1024
 """Bytes that are read in one go, and bytes of body nobody has read at which we stop reading (one read more
@@ -43,7 +44,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lost = lost
         self._deadline = Deadline(self._loop, self._expired)
         self._transport: asyncio.Transport
-        self._parser: ResponseParser | None = None
+        self._parser: ResponseParser | Switched | None = None
         self._opening: asyncio.Future[Exchange] | None = None
         self._exchange: Exchange | None = None
         self._upload: asyncio.Task[None] | None = None
@@ -61,18 +62,27 @@ class Connection(asyncio.BufferedProtocol):
         return self._parser is None and not self._transport.is_closing()
 
     async def send(
-        self, method: bytes, head: bytes, body: AsyncIterator[bytes] | None = None, *, chunked: bool = False
+        self,
+        method: bytes,
+        head: bytes,
+        body: AsyncIterator[bytes] | None = None,
+        *,
+        chunked: bool = False,
+        upgrade: bytes = b"",
+        interim: Interim | None = None,
     ) -> Exchange:
         """Send a request; return when the head of its response is here, be ``body`` sent by then or not.
 
         ``chunked`` names the framing in ``head``: chunks, which are made here; or Content-Length, which the
-        pieces add up to. Raises Disconnected, FirstByteTimeout, BadResponse, and whatever ``body`` raises.
+        pieces add up to. ``upgrade`` is what ``head`` offers to switch to, and a Tunnel may come back, where
+        there is no ``body``. ``interim`` is told of each 1xx but 100 and 101, and must not raise. Raises
+        Disconnected, FirstByteTimeout, BadResponse, and whatever ``body`` raises.
         """
         if not self.usable:
             raise Disconnected("the upstream has closed the connection")
         self.answered = False
         self._high_water = FIRST
-        self._parser = ResponseParser(method)
+        self._parser = ResponseParser(method, upgrade, interim)
         opening: asyncio.Future[Exchange] = self._loop.create_future()
         self._opening = opening
         self._transport.write(head)
@@ -155,7 +165,14 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._dispatch(events)
 
-    def eof_received(self) -> None:
+    def eof_received(self) -> bool:
+        """Whether the transport stays open, for what is still to be sent."""
+        if isinstance(self._parser, Switched):
+            return self._end_of_stream()
+        self._end_of_response()
+        return False
+
+    def _end_of_response(self) -> None:
         if self._parser is None:
             return
         try:
@@ -169,6 +186,7 @@ class Connection(asyncio.BufferedProtocol):
         # Not the end of a close-delimited body: that one comes as eof_received, without a reset.
         self._fail(Disconnected(str(exc or "the connection was closed")))
         self._deadline.close()
+        self.resume_writing()
         self._lost(self)
 
     def _dispatch(self, events: list[Event]) -> None:
@@ -187,8 +205,10 @@ class Connection(asyncio.BufferedProtocol):
         if opening is None or opening.done():
             self.abort()  # Cancelled in this very turn: it must not come to rest and be taken by another.
             return
-        self._exchange = Exchange(head, self)
-        opening.set_result(self._exchange)
+        self._exchange = exchange = Tunnel(head, self) if head.status == 101 else Exchange(head, self)
+        if head.status == 101:
+            self._parser = Switched()
+        opening.set_result(exchange)
 
     def _push(self, exchange: Exchange, piece: bytes) -> None:
         exchange.push(piece)
@@ -235,8 +255,12 @@ class Connection(asyncio.BufferedProtocol):
     # What the exchange calls.
 
     def reader_waits(self) -> None:
-        """The idle timeout runs only now: whoever is slow to read must not pay for it."""
-        self._deadline.start(self._timeouts.idle)
+        """The idle timeout runs only now: whoever is slow to read must not pay for it.
+
+        Who has switched to another protocol may be silent for as long as that allows.
+        """
+        if not isinstance(self._parser, Switched):
+            self._deadline.start(self._timeouts.idle)
 
     def reader_leaves(self) -> None:
         """Nobody waits for more of the body."""
@@ -256,3 +280,27 @@ class Connection(asyncio.BufferedProtocol):
         if self._paused and not self._transport.is_closing():
             self._paused = False
             self._transport.resume_reading()
+
+    # What a tunnel calls besides.
+
+    def _end_of_stream(self) -> bool:
+        """The upstream has said all it had to say, and may still listen."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.finish()
+        return self._transport.can_write_eof()
+
+    async def write(self, data: bytes) -> None:
+        """Send ``data`` as it is; return when more may come. Raises Disconnected."""
+        if self._transport.is_closing():
+            raise Disconnected("the connection is closed")
+        self._transport.write(data)
+        if self._writable is not None:
+            await self._writable
+
+    def write_eof(self) -> None:
+        """Nothing more will be sent; where the transport can't say that (TLS), it ends."""
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httptools
 
-from kmproxy.messages import values
+from kmproxy.messages import tokens, values
 from kmproxy.upstream.errors import BadResponse, Disconnected
 from kmproxy.upstream.message import ResponseHead
 
@@ -28,14 +29,23 @@ Event = ResponseHead | bytes | Complete
 """A head, then pieces of the body (never empty), then the end."""
 
 
+Interim = Callable[[ResponseHead], None]
+"""Is told of each 1xx before the response, but 100 and 101; must not raise."""
+
+
 class ResponseParser:
-    """Reads one final response; 1xx before it are skipped, trailers after it dropped.
+    """Reads one final response; trailers after it are dropped.
 
     llhttp decides what is HTTP (strictly: no bare LF, no folded lines, no Content-Length twice or beside
     Transfer-Encoding). What depends on the request or on the connection's end is decided here.
+
+    101 ends it, too, where the request offered to switch (``upgrade``, its field's value): what follows the
+    head is the new protocol's and comes as body.
     """
 
-    def __init__(self, request_method: bytes) -> None:
+    def __init__(self, request_method: bytes, upgrade: bytes = b"", interim: Interim | None = None) -> None:
+        self._upgrade = upgrade
+        self._interim = interim
         self._to_head = request_method == b"HEAD"
         self._llhttp = httptools.HttpResponseParser(self)
         self._size = 0
@@ -56,6 +66,9 @@ class ResponseParser:
         """
         try:
             self._parse(data)
+        except httptools.HttpParserUpgrade as switched:
+            if rest := bytes(data[switched.args[0] :]):
+                self._pieces.append(rest)
         except httptools.HttpParserError as error:
             if not self._done:
                 raise BadResponse(str(error.__context__ or error)) from None
@@ -129,11 +142,27 @@ class ResponseParser:
         status = self._llhttp.get_status_code()
         if status >= 200:
             self._begin(status)
-        elif status < 100 or status == 101:
-            raise BadResponse(f"status {status:03} out of place")  # Nobody asked for an upgrade.
+        elif status < 100:
+            raise BadResponse(f"status {status:03}")
+        elif status == 101:
+            self._switch()
         else:
+            self._tell(status)
             self._reason = b""
             self._headers.clear()
+
+    def _switch(self) -> None:
+        """RFC 9110 §7.8: to nothing but a protocol that was offered."""
+        chosen = tokens(tuple(self._headers), b"upgrade")
+        if not chosen or not self._llhttp.should_upgrade():
+            raise BadResponse("status 101 without Upgrade")
+        if not set(chosen) <= {name.strip() for name in self._upgrade.lower().split(b",")}:
+            raise BadResponse("status 101 out of place")
+        self._begin(101)
+
+    def _tell(self, status: int) -> None:
+        if self._interim is not None and status != 100:  # Nobody waits for that one: we send no Expect.
+            self._interim(ResponseHead(status, self._reason, tuple(self._headers), "1.1"))
 
     def _begin(self, status: int) -> None:
         version = self._llhttp.get_http_version()
@@ -159,4 +188,14 @@ class ResponseParser:
         self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
-        self._done = self._head is not None
+        self._done = self._head is not None and self._head.status != 101
+
+
+class Switched:
+    """In a ResponseParser's place after 101: whatever comes is a piece."""
+
+    def feed(self, data: bytes | memoryview) -> list[Event]:
+        return [bytes(data)]
+
+    def eof(self) -> list[Event]:
+        return []

@@ -14,6 +14,7 @@ from kmproxy.upstream.deadline import Timeouts
 from kmproxy.upstream.errors import ConnectFailed, ConnectTimeout, Disconnected, TlsFailed, Unanswered
 from kmproxy.upstream.exchange import Exchange
 from kmproxy.upstream.message import request_head
+from kmproxy.upstream.parser import Interim
 from kmproxy.upstream.queue import Queue
 from kmproxy.upstream.tls import TlsConnection
 
@@ -69,15 +70,22 @@ class Pool:
         return 0 < self._most <= self.in_use
 
     async def exchange(
-        self, method: bytes, target: bytes, headers: Headers, body: AsyncIterator[bytes] | None = None
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        body: AsyncIterator[bytes] | None = None,
+        *,
+        upgrade: bytes = b"",
+        interim: Interim | None = None,
     ) -> Exchange:
         """Send a request, return when the head of its response is here; ``close()`` what is returned.
 
         ``headers`` go out as they are. With a ``body`` they must hold either Content-Length, and the body's
-        pieces add up to it, or ``Transfer-Encoding: chunked``, and the chunks are made here. Raises
-        UpstreamError; ConnectFailed, ConnectTimeout and Overloaded before a byte of ``body`` was taken;
-        Unanswered where the request may be repeated elsewhere; ValueError for a head that could be misread;
-        whatever ``body`` raises.
+        pieces add up to it, or ``Transfer-Encoding: chunked``, and the chunks are made here. ``upgrade`` and
+        ``interim`` are as for ``Connection.send``. Raises UpstreamError; ConnectFailed, ConnectTimeout and
+        Overloaded before a byte of ``body`` was taken; Unanswered where the request may be repeated elsewhere;
+        ValueError for a head that could be misread; whatever ``body`` raises.
         """
         head = request_head(method, target, headers)
         chunked = body is not None and _is_chunked(headers)
@@ -87,7 +95,7 @@ class Pool:
         kept = self._take(self._keep_alive if repeatable else min(KEEP_ALIVE_UNSAFE, self._keep_alive))
         if kept is not None:
             try:
-                return await kept.send(method, head, body, chunked=chunked)
+                return await kept.send(method, head, body, chunked=chunked, upgrade=upgrade, interim=interim)
             except Disconnected:
                 # Most likely the upstream closed it while our request was on its way. Without an answer we
                 # cannot know, and whatever may have had an effect must not have it twice.
@@ -95,7 +103,7 @@ class Pool:
                     raise
         fresh = await self._connect()
         try:
-            return await fresh.send(method, head, body, chunked=chunked)
+            return await fresh.send(method, head, body, chunked=chunked, upgrade=upgrade, interim=interim)
         except Disconnected as error:
             if fresh.answered or not repeatable:
                 raise

@@ -23,11 +23,11 @@ def client_context(ca: str = "") -> ssl.SSLContext:
 class TlsConnection(Connection):
     """A connection whose end counts only if the upstream itself has said it (RFC 9112 §9.8)."""
 
-    def eof_received(self) -> None:
+    def eof_received(self) -> bool:
         if _was_said(self._transport):
-            super().eof_received()
-        else:
-            self._fail(Disconnected("the connection ended without TLS's close_notify"))
+            return super().eof_received()
+        self._fail(Disconnected("the connection ended without TLS's close_notify"))
+        return False
 
 
 def _was_said(transport: asyncio.Transport) -> bool:
