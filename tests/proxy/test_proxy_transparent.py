@@ -247,3 +247,88 @@ async def test_a_visitor_who_waits_to_be_asked_for_the_body_is_asked_and_the_ups
         assert (await asyncio.wait_for(reader.readuntil(b"ok"), 5)).startswith(b"HTTP/1.1 200 OK")
     assert b"expect" not in upstream.received[0].lower()
     assert upstream.received[0].endswith(b"\r\n\r\nbody")
+
+
+async def test_an_upstream_that_reads_slowly_slows_the_visitors_upload_down(tmp_path: Path) -> None:
+    piece, pieces = b"x" * 65536, 1600
+    hurry = asyncio.Event()
+    taken = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await hurry.wait()
+        left = len(piece) * pieces
+        while left and (data := await reader.read(1 << 20)):
+            left -= len(data)
+        writer.write(OK)
+
+    async def send(writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        head = b"PUT / HTTP/1.1\r\nHost: a.example\r\nContent-Length: %d\r\n\r\n"
+        writer.write(head % (len(piece) * pieces))
+        for _ in range(pieces):
+            writer.write(piece)
+            await writer.drain()
+            taken += len(piece)
+
+    async with (
+        Upstream(script).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
+        p.connection() as (reader, writer),
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(send(writer))
+        before = -1
+        while before != taken:
+            before = taken
+            await asyncio.sleep(0.1)
+        assert taken < 40 * 1024 * 1024  # what the kernel's buffers and ours hold, of 100 MB
+        hurry.set()
+        assert (await asyncio.wait_for(reader.readuntil(b"ok"), 10)).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 9\r\n\r\nhalf",
+        b"PUT / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    ],
+)
+async def test_a_visitor_who_leaves_before_the_answer_takes_the_upstreams_request_along(
+    request_: bytes, tmp_path: Path
+) -> None:
+    heard = asyncio.get_running_loop().create_future()
+    asked = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"half" if b"half" in request_ else b"\r\n\r\n")
+        asked.set()
+        heard.set_result(await reader.read())
+
+    async with (
+        Upstream(script).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
+        asyncio.timeout(5),
+    ):
+        async with p.connection() as (_, writer):
+            writer.write(request_)
+            await asked.wait()
+        rest = await heard
+    assert b"0\r\n\r\n" not in rest  # An upload that was broken off must not look whole.
+
+
+async def test_an_answer_before_the_upload_ends_reaches_the_visitor(tmp_path: Path) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\nno")
+        await reader.read()
+
+    async with (
+        Upstream(script).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
+        p.connection() as (reader, writer),
+        asyncio.timeout(5),
+    ):
+        writer.write(b"PUT / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 900000\r\n\r\nbegun")
+        assert (await reader.readuntil(b"no")).startswith(b"HTTP/1.1 413 Too Much\r\n")

@@ -313,3 +313,40 @@ def test_no_part_of_a_request_head_can_break_out_of_it(evil: bytes) -> None:
 def test_a_request_line_has_three_words(method: bytes, target: bytes) -> None:
     with pytest.raises(ValueError, match="request head"):
         request_head(method, target, ())
+
+
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n"
+
+
+@pytest.mark.parametrize("cut", range(0, len(SWITCH) + 2, 7))
+def test_what_follows_a_switch_is_the_new_protocols_however_it_is_cut(cut: int) -> None:
+    wire = SWITCH % b"foo/2" + b"HTTP/1.1 200"
+    parser = ResponseParser(b"GET", upgrade=b"bar, Foo/2")
+    first = parser.feed(wire[:cut]) if cut else []
+    events = [*first, *(parser.feed(wire[cut:]) if not first else [wire[cut:]])]
+    assert isinstance(events[0], ResponseHead)
+    assert events[0].status == 101
+    assert b"".join(event for event in events if isinstance(event, bytes)) == b"HTTP/1.1 200"
+
+
+@pytest.mark.parametrize(
+    ("offered", "wire"),
+    [
+        (b"", SWITCH % b"foo"),
+        (b"foo", SWITCH % b"bar"),
+        (b"foo", SWITCH % b"foo, bar"),
+        (b"foo", b"HTTP/1.1 101 \r\nUpgrade: foo\r\n\r\n"),
+        (b"foo", b"HTTP/1.1 101 \r\nConnection: upgrade\r\n\r\n"),
+    ],
+)
+def test_a_switch_that_was_not_offered_is_refused(offered: bytes, wire: bytes) -> None:
+    with pytest.raises(BadResponse):
+        ResponseParser(b"GET", upgrade=offered).feed(wire)
+
+
+def test_each_interim_response_but_100_is_told() -> None:
+    told: list[ResponseHead] = []
+    wire = b"HTTP/1.1 100 \r\nA: b\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 204 \r\n\r\n"
+    events = ResponseParser(b"GET", interim=told.append).feed(wire)
+    assert told == [ResponseHead(103, b"Early", ((b"Link", b"x"),), "1.1")]
+    assert events[0] == ResponseHead(204, b"", (), "1.1")
