@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from aiohttp import HttpVersion11, StreamReader
 
 from kmproxy.messages import Headers, values
+from kmproxy.proxy.frames import GOING_AWAY, GOING_AWAY_MASKED, Frames
 from kmproxy.proxy.incoming import Incoming
 from kmproxy.proxy.outgoing import Outgoing
 from kmproxy.upstream import HIGH_WATER, Tunnel, UpstreamError
@@ -41,6 +43,10 @@ class Switching(Outgoing):
         super().__init__(101, reason, headers)
         self._chosen = chosen
 
+    @property
+    def is_websocket(self) -> bool:
+        return self._chosen.lower() == b"websocket"
+
     def _framing(self, request: Incoming) -> Headers:
         self.keep_alive = False
         self.is_close_delimited = True
@@ -51,26 +57,45 @@ class Switching(Outgoing):
 
 
 async def pipe(message: Incoming, tunnel: Tunnel, response: Switching) -> None:
-    """Carry bytes until both sides have ended, or one of them breaks: the other then breaks off, too."""
+    """Carry bytes until both sides have ended, or one of them breaks: the other then breaks off, too.
+
+    When the server stops, a WebSocket is closed in the name of either side.
+    """
     response.begin(message)
     response.send_head()
     tunnel.keep(HIGH_WATER)
     source = message.connection.switch()
+    up, down = (Frames(), Frames()) if response.is_websocket else (None, None)
+    message.connection.farewell = partial(_say_goodbye, message, tunnel, up, down)
     try:
         async with asyncio.TaskGroup() as both:
-            both.create_task(_up(source, tunnel))
-            both.create_task(_down(tunnel, response, message))
+            both.create_task(_up(source, tunnel, message, up))
+            both.create_task(_down(tunnel, response, message, down))
     except* (OSError, UpstreamError):
         response.break_off()
 
 
-async def _up(source: StreamReader, tunnel: Tunnel) -> None:
+def _say_goodbye(message: Incoming, tunnel: Tunnel, up: Frames | None, down: Frames | None) -> None:
+    """Within a frame it would be taken for a part of that, so there the end of the connection must do."""
+    if down is not None and down.are_whole:
+        message.connection.write(GOING_AWAY)
+    if up is not None and up.are_whole:
+        tunnel.write_nowait(GOING_AWAY_MASKED)
+
+
+async def _up(source: StreamReader, tunnel: Tunnel, message: Incoming, frames: Frames | None) -> None:
     while data := await source.readany():
+        if frames is not None:
+            frames.see(data)
         await tunnel.write(data)
+    message.connection.farewell = None
     tunnel.write_eof()
 
 
-async def _down(tunnel: Tunnel, response: Switching, message: Incoming) -> None:
+async def _down(tunnel: Tunnel, response: Switching, message: Incoming, frames: Frames | None) -> None:
     while data := await tunnel.read():
+        if frames is not None:
+            frames.see(data)
         await response.write(data)
+    message.connection.farewell = None
     message.connection.write_eof()

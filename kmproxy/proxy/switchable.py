@@ -6,6 +6,7 @@ the same read, and takes what comes later for HTTP. So that is seen to here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import StreamReader
@@ -20,12 +21,14 @@ _SOURCE = 1 << 16
 class Switchable(Guarded):
     """Holds back what follows an offer to switch until ``switch`` or ``go_on_without_upgrade`` is called."""
 
-    __slots__ = ("_source",)
+    __slots__ = ("_source", "farewell")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._source: StreamReader | None = None
         """What takes the bytes that come, once they are no HTTP."""
+        self.farewell: Callable[[], None] | None = None
+        """What is to be said before the server ends a connection that has switched."""
 
     @property
     def may_switch(self) -> bool:
@@ -58,6 +61,12 @@ class Switchable(Guarded):
             return False
         self._source.feed_eof()
         return self.transport.can_write_eof()
+
+    def force_close(self) -> None:
+        farewell, self.farewell = self.farewell, None
+        if farewell is not None and self.transport is not None and not self.transport.is_closing():
+            farewell()
+        super().force_close()
 
     def _look_behind(self, data: bytes) -> None:
         """Hold back what follows an offer to switch; where more was under way, its place is not known."""

@@ -298,6 +298,11 @@ class Connection(asyncio.BufferedProtocol):
         if self._writable is not None:
             await self._writable
 
+    def write_nowait(self, data: bytes) -> None:
+        """Send ``data`` as it is, unless the connection is closed."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
     def write_eof(self) -> None:
         """Nothing more will be sent; where the transport can't say that (TLS), it ends."""
         if self._transport.can_write_eof():

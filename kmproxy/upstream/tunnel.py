@@ -27,6 +27,10 @@ class Tunnel(Exchange):
         """Send ``data``; return when the upstream has taken enough of it. Raises Disconnected."""
         await self._outlet.write(data)
 
+    def write_nowait(self, data: bytes) -> None:
+        """Send a last word, if that still can be."""
+        self._outlet.write_nowait(data)
+
     def write_eof(self) -> None:
         """Nothing more will be written."""
         self._outlet.write_eof()

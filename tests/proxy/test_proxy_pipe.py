@@ -16,6 +16,7 @@ from aiohttp import web
 from wire import BROWSER, Proxy, Upstream, config, proxy, read_request, site, split
 
 from kmproxy.proxy import server
+from kmproxy.proxy.frames import GOING_AWAY, GOING_AWAY_MASKED
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo/2\r\n\r\n"
@@ -340,3 +341,35 @@ async def test_the_app_is_told_who_switches_and_what_it_says_of_the_visitor_is_h
     assert b"eve" not in upstream.received[0]
     assert b"X-KM" not in head
     assert b"\r\nSet-Cookie: km_ni=ann;" in head
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"", True),
+        (b"\x81\x02hi", True),
+        (b"\x81", False),
+        (b"\x81\x03hi", False),
+        (b"\x81\x7e\0\x03hi", False),
+    ],
+)
+async def test_a_stopping_server_closes_a_websocket_on_either_side_unless_within_a_frame(
+    said: bytes, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "DRAIN", 0.1)
+    heard = asyncio.get_running_loop().create_future()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(SWITCHED.replace(b"foo/2", b"websocket") + said)
+        try:
+            heard.set_result(await reader.read())
+        except ConnectionError:
+            heard.set_result(b"")
+
+    async with piped(tmp_path, Upstream(script), ASK.replace(b"foo/2", b"websocket")) as (reader, _, p):
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(len(said)) == said
+        await p.server.__aexit__()
+        assert await reader.read() == (GOING_AWAY if told else b"")
+        assert await heard == GOING_AWAY_MASKED
