@@ -76,8 +76,7 @@ class Upstreams:
         upgrade: bytes = b"",
         interim: Interim | None = None,
     ) -> Exchange:
-        """Send a request to one of ``domain``'s upstreams. Takes what ``Pool.exchange`` does; raises as that, and
-        Unavailable.
+        """Send a request to one of ``domain``'s upstreams. As ``Pool.exchange``, but raises Unavailable, too.
 
         One that can't be reached has seen nothing of the request, so any may be sent to the next. One that
         ended the connection unanswered may have died of it: a safe request is sent to one more, no further.

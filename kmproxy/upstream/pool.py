@@ -84,8 +84,8 @@ class Pool:
         ``headers`` go out as they are. With a ``body`` they must hold either Content-Length, and the body's
         pieces add up to it, or ``Transfer-Encoding: chunked``, and the chunks are made here. ``upgrade`` and
         ``interim`` are as for ``Connection.send``. Raises UpstreamError; ConnectFailed, ConnectTimeout and
-        Overloaded before a byte of ``body`` was taken; Unanswered where the request may be repeated elsewhere;
-        ValueError for a head that could be misread; whatever ``body`` raises.
+        Overloaded before a byte of ``body`` was taken; Unanswered where the request may be repeated
+        elsewhere; ValueError for a head that could be misread; whatever ``body`` raises.
         """
         head = request_head(method, target, headers)
         chunked = body is not None and _is_chunked(headers)

@@ -155,7 +155,7 @@ async def test_a_request_that_was_answered_in_part_is_never_sent_again(words: by
     dying, well = Dying(words), Upstream(OK)
     async with listening(dying, well) as urls, proxy(config(tmp_path, domains(*urls))) as p:
         answer = await p.get("a.example")
-    assert answer.startswith(b"HTTP/1.1 502 ")
+    assert b"HTTP/1.1 502 " in answer
     assert well.received == []
 
 
