@@ -1,7 +1,7 @@
 """A visitor's connection that may switch to another protocol (RFC 9110 §7.8).
 
-aiohttp knows of WebSockets only: for anything else its parser drops what stands behind the request's head in
-the same read, and takes what comes later for HTTP. So that is seen to here.
+aiohttp knows of WebSockets only: for anything else its parser in C drops what stands behind the request's
+head in the same read, and takes what comes later for HTTP. So that is seen to here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import StreamReader
+from aiohttp.http_parser import HttpRequestParserPy
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from kmproxy.proxy.guarded import Guarded
@@ -75,6 +76,8 @@ class Switchable(Guarded):
             return
         if len(self._messages) == 1 and not self._request_in_progress:
             ahead = _behind(data)
+            if ahead and isinstance(self._parser, HttpRequestParserPy):
+                return  # The one in Python keeps it, for HTTP.
             self._upgraded = ahead is not None
             self._message_tail = ahead or b""
 
