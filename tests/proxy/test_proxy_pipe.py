@@ -15,7 +15,6 @@ import pytest
 from aiohttp import web
 from wire import BROWSER, Proxy, Upstream, config, proxy, read_request, site, split
 
-from kmproxy.proxy import server
 from kmproxy.proxy.frames import GOING_AWAY, GOING_AWAY_MASKED
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -318,10 +317,9 @@ async def test_a_visitor_who_leaves_before_the_switch_takes_the_upstreams_reques
 
 
 async def test_a_stopping_server_lets_a_pipe_go_on_for_a_while_and_then_ends_it_at_both_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(server, "DRAIN", 0.6)
-    async with piped(tmp_path, upstream := Switching()) as (reader, writer, p):
+    async with piped(tmp_path, upstream := Switching(), drain_timeout=0.6) as (reader, writer, p):
         await reader.readuntil(b"\r\n\r\n")
         stopping = asyncio.create_task(p.server.__aexit__())
         await asyncio.sleep(0.1)
@@ -354,9 +352,8 @@ async def test_the_app_is_told_who_switches_and_what_it_says_of_the_visitor_is_h
     ],
 )
 async def test_a_stopping_server_closes_a_websocket_on_either_side_unless_within_a_frame(
-    said: bytes, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    said: bytes, told: bool, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(server, "DRAIN", 0.1)
     heard = asyncio.get_running_loop().create_future()
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -367,7 +364,8 @@ async def test_a_stopping_server_closes_a_websocket_on_either_side_unless_within
         except ConnectionError:
             heard.set_result(b"")
 
-    async with piped(tmp_path, Upstream(script), ASK.replace(b"foo/2", b"websocket")) as (reader, _, p):
+    ask = ASK.replace(b"foo/2", b"websocket")
+    async with piped(tmp_path, Upstream(script), ask, drain_timeout=0.05) as (reader, _, p):
         await reader.readuntil(b"\r\n\r\n")
         assert await reader.readexactly(len(said)) == said
         await p.server.__aexit__()
