@@ -13,6 +13,7 @@ from struct import pack
 import aiohttp
 import pytest
 from aiohttp import web
+from proxy_certificates import certificate, trusting
 from wire import BROWSER, Proxy, Upstream, config, proxy, read_request, site, split
 
 from kmproxy.proxy.frames import GOING_AWAY, GOING_AWAY_MASKED
@@ -371,3 +372,25 @@ async def test_a_stopping_server_closes_a_websocket_on_either_side_unless_within
         await p.server.__aexit__()
         assert await reader.read() == (GOING_AWAY if told else b"")
         assert await heard == GOING_AWAY_MASKED
+
+
+async def test_a_pipe_over_tls_carries_all_that_was_said_before_either_side_ends_it(tmp_path: Path) -> None:
+    pair = certificate(tmp_path, "own", "a.example")
+    tls = [{"cert": str(pair.cert), "key": str(pair.key)}]
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(SWITCHED + b"x" * 300_000)
+
+    async with (
+        Upstream(script).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)), tls=tls)) as p,
+        asyncio.timeout(10),
+    ):
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", p.port, ssl=trusting(), server_hostname="a.example"
+        )
+        writer.write(ASK)
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.read() == b"x" * 300_000
+        writer.close()
