@@ -15,6 +15,7 @@ from kmproxy.proxy.server import ProxyServer
 from kmproxy.proxy.sockets import adopted
 from kmproxy.serving import systemd
 from kmproxy.serving.change import applied
+from kmproxy.serving.garbage import settle
 from kmproxy.serving.supervisor import Supervisor
 from kmproxy.signals import Told, told
 
@@ -47,6 +48,7 @@ async def serve(config: Config, source: Path | None, say: Say) -> None:
     """
     with told() as signals:
         async with _server(config) as server:
+            settle()
             _greet(config, server, say)
             systemd.notify("READY=1")
             watchdog = asyncio.create_task(systemd.keep_alive())

@@ -17,6 +17,7 @@ from kmproxy.errors import KmproxyError
 from kmproxy.proxy.server import ProxyServer
 from kmproxy.serving import logs
 from kmproxy.serving.control import Control, Start
+from kmproxy.serving.garbage import settle
 from kmproxy.signals import handled
 
 _OFTEN = 0.2
@@ -35,6 +36,7 @@ async def work(number: int) -> None:
     nothing = dict.fromkeys((signal.SIGINT, signal.SIGHUP), _nothing)
     with handled({**nothing, signal.SIGTERM: ended.set}):
         async with ProxyServer(start.config, listening=start.listening) as server:
+            settle()
             control.send("ready")
             tasks = [asyncio.create_task(_obey(control, server, ended)), asyncio.create_task(_count(server))]
             await ended.wait()
