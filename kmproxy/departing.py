@@ -10,8 +10,9 @@ from kmproxy.links.decorate import Skip
 from kmproxy.links.refresh import url_span
 from kmproxy.messages import Headers, Response, first, tokens, values
 from kmproxy.pages import charset, codings
-from kmproxy.pages.chunks import PageScan, Texts
+from kmproxy.pages.chunks import Texts
 from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.pages.scan import PageScan
 from kmproxy.visit import Arrival
 
 _PAGES = frozenset({b"text/html", b"application/xhtml+xml"})

@@ -7,8 +7,9 @@ from functools import cached_property, partial
 
 from kmproxy.pages import blocks, charset, compressed
 from kmproxy.pages.blocks import ChunkEncoder, Job
-from kmproxy.pages.chunks import Chunk, PageScan, Texts
+from kmproxy.pages.chunks import Chunk, Texts
 from kmproxy.pages.codings import CodingError, Decoder, Encoder, Plain, decoder, encoder
+from kmproxy.pages.scan import PageScan
 from kmproxy.pages.scanner import LATE_BASE
 from kmproxy.pages.templates import Key, Template, Templates, Waiting, undated
 

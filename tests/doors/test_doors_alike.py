@@ -18,7 +18,8 @@ from doors_kit import PAGE, Case, Exchange, gzipped
 from doors_wire import aiohttp_door, proxy_door
 
 from kmproxy.outbox import SqliteOutbox
-from kmproxy.pages.chunks import Chunk, PageScan
+from kmproxy.pages.chunks import Chunk
+from kmproxy.pages.scan import PageScan
 from kmproxy.pages.templates import Key, Template, Templates
 
 pytest_plugins = ("doors_fixtures",)

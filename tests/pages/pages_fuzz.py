@@ -15,9 +15,10 @@ from pages_kit import CODINGS, PAGE, cut, decoded, encoded, owns, rewriter, scan
 
 from kmproxy.links.decorate import Skip, Slot, find_slot
 from kmproxy.pages import syntax
-from kmproxy.pages.chunks import Chunk, ChunkCache, PageScan
+from kmproxy.pages.chunks import Chunk, ChunkCache
 from kmproxy.pages.codings import CodingError, decoder
 from kmproxy.pages.elements import QUERY, Elements
+from kmproxy.pages.scan import PageScan
 from kmproxy.pages.scanner import Scanner, State, Walked
 from kmproxy.site import resolve_base
 

@@ -6,7 +6,8 @@ import time
 
 from pages_kit import PAGE, pieces
 
-from kmproxy.pages.chunks import ChunkCache, PageScan
+from kmproxy.pages.chunks import ChunkCache
+from kmproxy.pages.scan import PageScan
 from kmproxy.pages.scanner import Scanner, State, Walked
 
 _SMALL = 8_000

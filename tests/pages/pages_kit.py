@@ -9,9 +9,10 @@ import brotli
 import zstandard
 
 from kmproxy.links.decorate import Skip, Slot, find_slot
-from kmproxy.pages.chunks import Chunk, ChunkCache, PageScan, Texts
+from kmproxy.pages.chunks import Chunk, ChunkCache, Texts
 from kmproxy.pages.elements import Elements
 from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.pages.scan import PageScan
 from kmproxy.pages.scanner import FindSlot, Scanner
 from kmproxy.pages.templates import Templates
 from kmproxy.site import resolve_base

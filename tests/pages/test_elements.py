@@ -11,8 +11,9 @@ from test_golden_rule import pages, places
 
 from kmproxy.config.model import Config
 from kmproxy.links.decorate import Skip, Slot
-from kmproxy.pages.chunks import ChunkCache, PageScan, Texts
+from kmproxy.pages.chunks import ChunkCache, Texts
 from kmproxy.pages.elements import Elements
+from kmproxy.pages.scan import PageScan
 from kmproxy.pages.scanner import Scanner, State
 from kmproxy.pages.syntax import any_case
 from kmproxy.site import Sites, resolve_base

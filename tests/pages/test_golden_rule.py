@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pages_kit import bytewise, cut, decoded, encoded, pieces, rewriter, scan, slot
 
 from kmproxy.links.decorate import Skip, Slot
-from kmproxy.pages.chunks import PageScan
+from kmproxy.pages.scan import PageScan
 
 MARK = b"kmi=\x00\x01inserted\x01\x00"
 """No page of the strategy holds it."""

@@ -7,9 +7,10 @@ from functools import partial
 import pytest
 from pages_kit import PAGE, decoded, encoded, rewriter, scan, slot
 
-from kmproxy.pages.chunks import ChunkCache, PageScan, Texts
+from kmproxy.pages.chunks import ChunkCache, Texts
 from kmproxy.pages.elements import Elements
 from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.pages.scan import PageScan
 from kmproxy.pages.scanner import Scanner
 from kmproxy.pages.templates import Templates
 from kmproxy.site import resolve_base

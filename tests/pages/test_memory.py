@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from pages_kit import ELEMENTS, PAGE, cut, decoded, encoded, slot
 
 from kmproxy.links.decorate import Skip
-from kmproxy.pages import blocks, chunks, compressed, cuts
-from kmproxy.pages.chunks import ChunkCache, PageScan, Texts
+from kmproxy.pages import blocks, compressed, cuts
+from kmproxy.pages import scan as page_scan
+from kmproxy.pages.chunks import ChunkCache, Texts
 from kmproxy.pages.elements import Elements
 from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.pages.scan import PageScan
 from kmproxy.pages.scanner import Scanner
 from kmproxy.pages.templates import Templates
 from kmproxy.site import resolve_base
@@ -33,7 +35,7 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         patched.setattr(cuts, "WINDOW", 120)
         patched.setattr(cuts, "LONGEST", 240)
         patched.setattr(cuts, "MIN_SPLIT", 40)
-        patched.setattr(chunks, "MAX_RUN", 1000)
+        patched.setattr(page_scan, "MAX_RUN", 1000)
         yield
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pages_kit import PAGE, cut, decoded, every_way, scan
 
-from kmproxy.pages.chunks import ChunkCache, PageScan, Texts
+from kmproxy.pages.chunks import ChunkCache, Texts
 from kmproxy.pages.rewriter import MAX_WHOLE, PageRewriter
+from kmproxy.pages.scan import PageScan
 from kmproxy.pages.templates import Templates
 
 LINK = b'<a href="https://b.example/p">'

@@ -9,9 +9,11 @@ import pytest
 from pages_kit import ELEMENTS, PAGE, decoded, encoded, slot
 
 from kmproxy.pages import chunks, cuts
-from kmproxy.pages.chunks import Chunk, ChunkCache, PageScan, Texts
+from kmproxy.pages import scan as page_scan
+from kmproxy.pages.chunks import Chunk, ChunkCache, Texts
 from kmproxy.pages.elements import Elements
 from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.pages.scan import PageScan
 from kmproxy.pages.scanner import Scanner, State, Walked
 from kmproxy.pages.templates import Templates
 from kmproxy.site import resolve_base
@@ -84,7 +86,7 @@ def test_a_page_seen_once_is_walked_in_long_runs_and_not_kept() -> None:
     route = Route()
     found = route.visit(html(1, 100_000))
 
-    assert max(map(len, route.rules.walked)) >= chunks.MAX_RUN
+    assert max(map(len, route.rules.walked)) >= page_scan.MAX_RUN
     assert {chunk.number for chunk in found} == {0}
     route.visit(html(2, 9_000))
     assert not route.cache._chunks
@@ -258,7 +260,7 @@ def test_a_page_full_of_surprises_is_walked_in_the_end(monkeypatch: pytest.Monke
     walked = []
     for seed in range(30):
         if seed == 29:
-            monkeypatch.setattr(chunks, "_MOST_SURPRISES", 2)
+            monkeypatch.setattr(page_scan, "_MOST_SURPRISES", 2)
         route.visit(spotted.replace(b"\0", b"<b>%d</b>" % random.Random(seed).getrandbits(60)))
         walked.append(route.walked)
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pages_kit import PAGE, decoded, scan
 
-from kmproxy.pages.chunks import PageScan, Texts
+from kmproxy.pages.chunks import Texts
 from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.pages.scan import PageScan
 from kmproxy.pages.templates import Templates, undated
 
 LINKED = b'<a href="https://b.example/p">'
