@@ -8,7 +8,8 @@ import random
 import socket
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import IO, NamedTuple
 from urllib.parse import quote
@@ -162,18 +163,22 @@ class Visitors:
             return False
 
 
+WEIGHTS = {"ok": 80, "fail": 6, "reset": 3, "take and reset": 5, "slow": 4, "hang": 1}
+
+
 class Chaos:
     """A vendor that answers, fails, resets, takes a call and resets, takes its time, or never answers."""
 
     def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)
+        self.weights = WEIGHTS
+        """How often it does each."""
         self.took: dict[Call, set[str]] = defaultdict(set)
         """In the order they came first: what made each the same call."""
         self.times = 0
 
     def _kind(self) -> str:
-        weights = {"ok": 80, "fail": 6, "reset": 3, "take and reset": 5, "slow": 4, "hang": 1}
-        return self._rng.choices([*weights], [*weights.values()])[0]
+        return self._rng.choices([*self.weights], [*self.weights.values()])[0]
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         kind = self._kind()
@@ -191,6 +196,17 @@ class Chaos:
         for call, key in _calls(body, request):
             self.took[call].add(key)
             self.times += 1
+
+
+def out_of_order(took: Iterable[Call], expected: set[Call]) -> list[tuple[str, str]]:
+    """Vendor and person of those whose ``expected`` calls were not taken in the order they were made."""
+    came = sorted((call for call in took if call in expected), key=lambda call: call[:2])
+    found = []
+    for person, calls in groupby(came, key=lambda call: call[:2]):
+        order = [call.order for call in calls]
+        if order != sorted(order):
+            found.append(person)
+    return found
 
 
 def _calls(body: bytes, request: web.Request) -> Iterator[tuple[Call, str]]:

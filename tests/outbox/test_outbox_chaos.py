@@ -9,11 +9,10 @@ import asyncio
 import os
 import random
 import time
-from itertools import groupby
 from pathlib import Path
 
 import pytest
-from outbox_chaos import Arrival, Call, Chaos, Node, Visitors
+from outbox_chaos import Arrival, Call, Chaos, Node, Visitors, out_of_order
 from outbox_kit import eventually
 from outbox_redis import RedisServer
 from outbox_vendor import Vendor
@@ -75,10 +74,7 @@ def _check(accepted: list[Arrival], expected: set[Call], chaos: Chaos) -> None:
     assert {len(keys) for keys in chaos.took.values()} == {1}, "a duplicate has another key"
     assert chaos.times > len(chaos.took), "nothing arrived twice"
     # Of a try that was not answered nobody knows when it was; what was answered came before the next.
-    came = sorted((call for call in chaos.took if call in expected), key=lambda call: call[:2])
-    for person, calls in groupby(came, key=lambda call: call[:2]):
-        order = [call.order for call in calls]
-        assert order == sorted(order), f"out of order: {person}"
+    assert not out_of_order(chaos.took, expected)
 
 
 @pytest.mark.timeout(400)

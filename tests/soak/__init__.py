@@ -1,0 +1,11 @@
+"""The whole of kmproxy under load and fault: ``python -m tests.soak``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# The vendor that fails, the arrivals it must be told of, and a Redis to kill are those of the outbox's tests;
+# the peers, and what a page is, are those of the benchmark.
+_TESTS = Path(__file__).parents[1]
+sys.path += [str(_TESTS), str(_TESTS / "outbox")]
