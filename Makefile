@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench chaos fuzz image lint clean
+.PHONY: help demo test bench chaos soak fuzz image lint clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ chaos: .venv/developed  ## Proxies, senders and Redis killed during 10,000 arriv
 	tests/tools/install
 	CHAOS_VISITS=250 $(BIN)/python -m pytest -q -s -n 0 tests/outbox/test_outbox_chaos.py
 
+soak: .venv/developed  ## 2,000 visitors while everything fails in turn; idle connections; latency (15 minutes)
+	tests/tools/install
+	$(BIN)/python -m tests.soak $(SOAK)
+
 fuzz: .venv/developed  ## A coverage-guided fuzzer on the scanner and the codings (a minute each)
 	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet atheris
 	$(BIN)/python tests/fuzz/run.py $(FUZZ)
@@ -41,7 +45,7 @@ lint: .venv/developed  ## ruff, mypy --strict, the import contracts
 	$(BIN)/lint-imports
 
 clean:  ## Remove what the targets above made
-	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/browser/node_modules tests/bench/.peers tests/bench/results
+	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/browser/node_modules tests/bench/.peers tests/bench/results tests/soak/results
 
 # A Debian python3 may lack venv: then it is installed, or named.
 .venv/bin/python:
