@@ -13,6 +13,9 @@ from .record import Record
 _EVERY = 2.0
 """Seconds."""
 
+_FILLING = 240.0
+"""Seconds in which pages, identities and counters are met first: a shorter life tells nothing."""
+
 _SLACK = 1.08
 """How much more than in its middle third a process may have in its last: the allocator's rest, and luck."""
 
@@ -48,8 +51,9 @@ class Memory:
         return Trend(fmean(series[third : 2 * third] or series), fmean(series[-third:]), max(series))
 
     def check(self, pid: int, record: Record) -> Trend:
-        """Growth is a fault."""
+        """Growth is a fault, in a life long enough."""
         trend = self.trend(pid)
-        if trend.last > _SLACK * trend.middle:
+        long = len(self._series[pid]) * _EVERY >= _FILLING
+        if long and trend.last > _SLACK * trend.middle:
             record.fault("memory grows", f"from {trend.middle / 1e6:.1f} to {trend.last / 1e6:.1f} MB")
         return trend
