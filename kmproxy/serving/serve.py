@@ -15,7 +15,7 @@ from kmproxy.proxy.server import ProxyServer
 from kmproxy.proxy.sockets import adopted
 from kmproxy.serving import systemd
 from kmproxy.serving.change import applied
-from kmproxy.serving.garbage import settle
+from kmproxy.serving.garbage import let_go_soon, settle
 from kmproxy.serving.supervisor import Supervisor
 from kmproxy.signals import Told, told
 
@@ -83,6 +83,7 @@ async def _reload(server: Server, config: Config, source: Path | None, say: Say)
     try:
         new, fixed = applied(config, load(source))
         await server.reload(new)
+        let_go_soon()
     except ConfigError as error:
         for problem in error.problems:
             _log.error("%s", problem)

@@ -17,7 +17,7 @@ from kmproxy.errors import KmproxyError
 from kmproxy.proxy.server import ProxyServer
 from kmproxy.serving import logs
 from kmproxy.serving.control import Control, Start
-from kmproxy.serving.garbage import settle
+from kmproxy.serving.garbage import let_go_soon, settle
 from kmproxy.signals import handled
 
 _OFTEN = 0.2
@@ -69,6 +69,7 @@ async def _obey(control: Control, server: ProxyServer, ended: asyncio.Event) -> 
 async def _reload(server: ProxyServer, config: Config) -> None:
     try:
         await server.reload(config)
+        let_go_soon()
     except (KmproxyError, OSError, ValueError) as error:
         _log.error("the configuration can't be put in force: %s", type(error).__name__)
 
