@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import measured
 import pytest
 from typer.testing import CliRunner
 
@@ -86,7 +86,7 @@ def upstream() -> Iterator[str]:
 @contextmanager
 def serving(cwd: Path) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     """A running ``kmproxy serve``: the process, its address, its admin address."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**measured.environment(), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         [*KMPROXY, "serve"],
         stdout=subprocess.PIPE,

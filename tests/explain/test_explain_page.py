@@ -19,6 +19,8 @@ from kmproxy.messages import Response
 from kmproxy.pages.elements import Elements
 from kmproxy.site import Sites
 
+pytest_plugins = ("explain_fixtures",)
+
 LINKS = f"""<!doctype html><title><a href="{SHOP}/title"></title>
 <a href="{SHOP}/x?a=1&amp;b#f">shop</a>
 <a href="/about">about</a>

@@ -8,6 +8,8 @@ from explain_kit import BLOG, K_ENCODED, KM, MINTED, SHOP, A, Explainer, K, deci
 from kmproxy.explain import reasons
 from kmproxy.identity.visitor import TABLES
 
+pytest_plugins = ("explain_fixtures",)
+
 ANN = "/?kmi=ann%40acme.example"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import ssl
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import measured
 
 _SERVE = "from kmproxy.cli import app; app(['serve'])"
 
@@ -139,7 +139,7 @@ async def served(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=folder,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder), **environment},
+        env={**measured.environment(), "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder), **environment},
         pass_fds=pass_fds,
     )
     server = Served(process, folder)
