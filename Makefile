@@ -21,7 +21,7 @@ test: .venv/developed  ## All tests, in parallel
 
 coverage: .venv/developed  ## The same with branch coverage, which takes half as long again
 	tests/tools/install
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
 bench: .venv/developed  ## kmproxy beside its peers: CPU per request, latency, streaming (25 minutes)
 	$(BIN)/python -m tests.bench $(BENCH)

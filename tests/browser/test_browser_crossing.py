@@ -13,8 +13,6 @@ from browser.proxy import Proxy
 from browser.sites import LOCAL, PLAIN, Pair
 from browser.vendors import Vendors
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 OVER = "#over"
 
 _SPECULATE = """rules => {

@@ -13,7 +13,7 @@ from browser.proxy import Proxy
 from browser.sites import PLAIN, Pair
 from browser.vendors import Vendors
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.usefixtures("sdk")]
+pytestmark = pytest.mark.usefixtures("sdk")
 
 Said = tuple[str, str, str | None]
 """An event's ``distinct_id``, ``$device_id`` and ``$user_id``."""

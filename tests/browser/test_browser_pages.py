@@ -11,8 +11,6 @@ from browser.links import assert_decorated, assert_same_but_for_parameters
 from browser.pages import REAL
 from browser.sites import LOCAL, PLAIN
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 LINKS = 13
 """How many links of our own front page lead to the other domain."""
 

@@ -14,8 +14,6 @@ from browser.sites import SDK_DOMAINS
 from browser.vendors import TOKEN
 from kmproxy.identity.mixpanel import sdk_domain
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def _cookies(visitor: BrowserContext) -> list[tuple[str, str]]:
     """Domain and device of the SDK's cookies, wherever they are."""

@@ -14,7 +14,7 @@ from browser.proxy import Proxy
 from browser.sites import LOCAL, PLAIN, SUBDOMAINS
 from browser.vendors import Vendors
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.usefixtures("sdk")]
+pytestmark = pytest.mark.usefixtures("sdk")
 
 
 def _open(visitor: BrowserContext, host: str, **settings: Any) -> Page:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import pytest
 from deploy_stack import HOST, Front, Origin, front, kmproxy, origin, read_until
 
-pytestmark = pytest.mark.xdist_group("fronts")
-
 
 @pytest.fixture(scope="module", params=["nginx", "caddy"])
 def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:

@@ -12,8 +12,6 @@ from browser.vendors import Vendors
 from frameworks.asking import ANONYMOUS, OTHER, Visitor
 from frameworks.served import DOORS, ENDED_WELL, FORKING, TESTS, Served, wait_until
 
-pytestmark = pytest.mark.xdist_group("frameworks")
-
 KMI = f"kmi={quote(ANONYMOUS, safe='')}".encode()
 STATIC = TESTS / "frameworks" / "apps" / "static"
 

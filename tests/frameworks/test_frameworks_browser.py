@@ -15,8 +15,6 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from frameworks.served import UVICORN, Served
 
-pytestmark = pytest.mark.xdist_group("frameworks")
-
 BLOG, SHOP = LOCAL
 SHOP_PAGE = f'<!DOCTYPE html><title>A shop</title><a id="over" href="http://{BLOG}/">over</a>'
 

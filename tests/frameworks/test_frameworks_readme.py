@@ -18,8 +18,6 @@ from frameworks.asking import ANONYMOUS, Visitor
 from frameworks.conftest import configuration
 from frameworks.served import BIN, TESTS, Pair, Served
 
-pytestmark = pytest.mark.xdist_group("frameworks")
-
 HOST = "blog.localhost"
 """Which a new Django project answers for."""
 

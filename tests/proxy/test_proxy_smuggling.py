@@ -8,8 +8,6 @@ from collections.abc import Iterator
 import pytest
 from raw import OK, Served, serving
 
-pytestmark = pytest.mark.xdist_group("raw")  # One process for all of them.
-
 HOST = b"Host: a.example\r\n"
 NEXT = b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
 
