@@ -17,7 +17,7 @@ demo: .venv/installed  ## Walk one visitor over two demo sites; on a terminal, t
 
 test: .venv/developed  ## All tests, in parallel
 	tests/tools/install
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 coverage: .venv/developed  ## The same with branch coverage, which takes half as long again
 	tests/tools/install
