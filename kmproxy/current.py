@@ -59,7 +59,7 @@ class CurrentVisitor:
         slot = self.arrival.domain.site.slot(self.arrival.host, self.arrival.origin, raw, in_html=False)
         if isinstance(slot, Skip):
             return url
-        return (raw[: slot.offset] + slot.lead + parameters + raw[slot.offset :]).decode()
+        return slot.filled(raw, parameters).decode()
 
     @property
     def _seen(self) -> tuple[Any, ...]:

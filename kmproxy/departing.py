@@ -102,8 +102,7 @@ def _decorated(arrival: Arrival, status: int, name: bytes, value: bytes, text: b
     slot = arrival.domain.site.slot(arrival.host, arrival.origin, url, in_html=False)
     if isinstance(slot, Skip):
         return value
-    place = start[0] + slot.offset
-    return value[:place] + slot.lead + text + value[place:]
+    return value[: start[0]] + slot.filled(url, text) + value[start[1] :]
 
 
 def _url_start(status: int, name: bytes, value: bytes) -> tuple[int, int] | None:

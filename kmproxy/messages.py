@@ -52,29 +52,20 @@ def index(headers: Headers) -> _Index:
     return known[1] if known is not None else _remember(headers, _indexed(headers))
 
 
-# The next three ask as ``index`` does, but spare the call: they are called thirty times a request.
-
-
 def values(headers: Headers, name: bytes) -> list[bytes]:
     """All values of the header ``name`` (given in lower case), in order."""
-    known = _indexes.get(id(headers))
-    fields = known[1] if known is not None else _remember(headers, _indexed(headers))
-    return list(fields.get(name, ()))
+    return list(index(headers).get(name, ()))
 
 
 def first(headers: Headers, name: bytes) -> bytes:
     """The first value of the header ``name`` (given in lower case), or ``b""``."""
-    known = _indexes.get(id(headers))
-    fields = known[1] if known is not None else _remember(headers, _indexed(headers))
-    found = fields.get(name)
+    found = index(headers).get(name)
     return found[0] if found else b""
 
 
 def tokens(headers: Headers, name: bytes) -> list[bytes]:
     """The comma-separated elements of a list header, in lower case (RFC 9110 §5.6.1)."""
-    known = _indexes.get(id(headers))
-    fields = known[1] if known is not None else _remember(headers, _indexed(headers))
-    found = fields.get(name)
+    found = index(headers).get(name)
     return list(_elements(b",".join(found))) if found else []
 
 

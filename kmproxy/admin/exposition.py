@@ -43,7 +43,7 @@ class Exposition:
 def shared(folder: Path) -> CollectorRegistry:
     """The sums of what other processes count in the files of ``folder``."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
+    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]  # it has no types
     return registry
 
 
@@ -53,4 +53,5 @@ def share(folder: Path, place: int) -> None:
     Who takes the ``place`` of a process that died goes on from its counts, so that they never fall.
     """
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    prometheus_client.values.ValueClass = MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]
+    value_class = MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]  # nor has it
+    prometheus_client.values.ValueClass = value_class

@@ -29,8 +29,7 @@ def of_page(settings: Settings, arrival: Arrival, outcome: Outcome, page: bytes)
         return replace(told, why="other-element", words=words, config=config)
     if outcome.kind == FIELDS:
         return _decorated(settings, told, url, arrival.parameters("&").decode(), "as hidden inputs")
-    raw, slot = outcome.raw, outcome.found
-    becomes = raw[: slot.offset] + slot.lead + arrival.parameters("&amp;") + raw[slot.offset :]
+    becomes = outcome.found.filled(outcome.raw, arrival.parameters("&amp;"))
     return _decorated(settings, told, url, _text(becomes))
 
 

@@ -37,6 +37,20 @@ REFUSALS = {
     "alias-joins-nobody": "the provider can't be told of this alias",
 }
 
+FORMS = {
+    "recorded": "the event of a tracked form is recorded",
+    "cross-site": "the form was sent from another site, where browsers keep the visitor's cookies back",
+    "not-from-a-page": "no page of this site sent the form: such a URL can be pasted and shared",
+    "error-answered": "the form was answered with an error, so nothing of it counts",
+    "sent-on": "the form was sent on to another address: the request there tells",
+    "multipart": "the form is multipart/form-data, which passes unread",
+    "content-type": "the body is no urlencoded form",
+    "charset": "the form is in another charset than UTF-8",
+    "compressed": "the form's body is compressed",
+    "too-large": "the form is longer than what is read of one",
+    "not-whole": "the form's body was not read to its end",
+}
+
 LEFT_ALONE = {
     "attachment": "it is an attachment, to be saved and not shown",
     "no-transform": "it says Cache-Control: no-transform",
@@ -67,6 +81,17 @@ _UNFIT = {
     "name-length": "has a name that is empty or too long",
 }
 
+_FIELDS = {
+    "field-secret": "a field is called like a password, a card or a token, or holds what such a one does",
+    "field-reserved": "a field is called like a reserved property",
+    "field-too-long": "a field is longer than 255 characters",
+    "field-text": "a field holds a text of several lines",
+    "field-card-number": "a field holds a card number",
+    "field-undecodable": "a field can't be decoded",
+    "too-many-fields": "the form has more fields than are looked at",
+    "too-many-properties": "the fields are more than an event holds",
+}
+
 SKIPS = {
     Skip.UNREADABLE: "no URL that a browser can read",
     Skip.NOT_HTTP: "neither http nor https",
@@ -92,4 +117,4 @@ def rejected(reason: str) -> str:
     for subject in ("identity", "event", "property"):
         if reason.startswith(f"{subject}-"):
             return f"the {subject} {_UNFIT.get(reason.removeprefix(f'{subject}-'), 'is refused')}"
-    return reason
+    return _FIELDS.get(reason, reason)

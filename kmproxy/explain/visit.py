@@ -102,7 +102,7 @@ def decision(settings: Settings, arrival: Arrival, note: Note) -> Decision:
     if note.what == "rejected":
         config = settings.of_refusal(site, note.why)
         return Decision(note.what, note.provider, note.why, reasons.rejected(note.why), config)
-    words = reasons.LEFT_ALONE if note.what == "left-alone" else reasons.RULES
+    words = {"left-alone": reasons.LEFT_ALONE, "form": reasons.FORMS}.get(note.what, reasons.RULES)
     keys = {"arrival": ("arrival", "policy"), "minted": ("identity", "mint")}.get(note.what)
     config = settings.of_site(site, *keys) if keys else None
     return Decision(note.what, note.provider, note.why, words.get(note.why, note.why), config)

@@ -8,7 +8,7 @@ not every value identifies.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 
 IDENTIFYING = ("*userid*", "*login*", "*username*", "*email*")
 """The library's own names of fields that identify."""
@@ -74,7 +74,8 @@ def is_somebody(name: str, value: str) -> bool:
     return "@" in value or not _ADDRESS.match(name)
 
 
-def matcher(names: Iterable[str]) -> re.Pattern[str]:
+@lru_cache(maxsize=256)
+def matcher(names: tuple[str, ...]) -> re.Pattern[str]:
     """What plain names match that are one of ``names``, where ``*`` is any characters."""
     written = (".*".join(re.escape(plain(part)) for part in name.split("*")) for name in names)
     return re.compile("|".join(written) or "(?!)")

@@ -39,6 +39,7 @@ class Input:
         self._form.end()
 
     def _readinto(self, buffer: Any) -> int | None:
+        # PEP 3333 asks for none of this; the io classes that servers give have it.
         count: int | None = self._stream.readinto(buffer)  # type: ignore[attr-defined]
         if count is not None:
             self._seen(bytes(memoryview(buffer)[:count]), len(buffer))

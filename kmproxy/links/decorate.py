@@ -46,6 +46,10 @@ class Slot:
     lead: bytes
     """``?``, ``/?``, a separator, or nothing after one."""
 
+    def filled(self, raw: bytes, parameters: bytes) -> bytes:
+        """``raw``, the URL it was found in, with the parameters."""
+        return raw[: self.offset] + self.lead + parameters + raw[self.offset :]
+
 
 # A URL in which nothing is escaped, dropped or odd, so that it says itself what a parser makes of
 # it: scheme, a host that is no address and not internationalised, port, path, query, fragment.

@@ -38,7 +38,7 @@ class Listener(GuardedServer):
     """Makes a Connection of each that comes in, for ``handler``."""
 
     def __init__(self, handler: Handler, **options: Any) -> None:
-        super().__init__(_unused, **options)
+        super().__init__(handler, **options)
         self._handler = handler
         self.make: Callable[..., Connection] = Connection
         """What is made of a connection that comes in."""
@@ -232,8 +232,3 @@ class Connection(Switchable):
             self._keepalive_handle = self._loop.call_at(
                 self._next_keepalive_close_time, self._process_keepalive
             )
-
-
-async def _unused(request: web.BaseRequest) -> web.StreamResponse:
-    """What aiohttp would call, if a Connection did not answer by itself."""
-    raise NotImplementedError

@@ -49,7 +49,6 @@ _ANSWERS = {
     505: (b"HTTP Version Not Supported", "HTTP/1.0 and HTTP/1.1 are served here."),
 }
 
-
 _ANOTHER_MAY_FOLLOW = frozenset({421, 502, 503, 504})
 """Any other refusal is of a request whose end we may see elsewhere than the client, or somebody in front."""
 
@@ -82,8 +81,8 @@ class ProxyHandler:
         status = _unserved(message)
         if status:
             return self._refuse(message, status)
-        peer = message.connection.peer
-        request = _request(message, trusted=peer in self._trusted)
+        trusted = message.connection.peer in self._trusted
+        request = _request(message, trusted=trusted)
         if request is None:
             return self._refuse(message, 400)
         arrival = await through(self._passage.arrive(request), self._put)
@@ -95,7 +94,7 @@ class ProxyHandler:
         if not arrival.domain.upstreams:
             return self._refuse(message, 421)
         try:
-            return await self._relay(message, arrival, peer)
+            return await self._relay(message, arrival, trusted=trusted)
         except (asyncio.CancelledError, ConnectionError):
             if message.connection.is_lost:
                 self._observer.failed("client-left")  # nginx's 499: there is nobody to answer.
@@ -105,9 +104,9 @@ class ProxyHandler:
         await self._outbox.put(calls)
         self._wake_sender()
 
-    async def _relay(self, message: Incoming, arrival: Arrival, peer: str) -> Outgoing:
+    async def _relay(self, message: Incoming, arrival: Arrival, *, trusted: bool) -> Outgoing:
         try:
-            exchange = await self._send(message, arrival, peer)
+            exchange = await self._send(message, arrival, trusted=trusted)
         except UpstreamError as error:
             return self._fail(message, arrival, error)
         except BodyError as error:
@@ -119,10 +118,9 @@ class ProxyHandler:
         finally:
             exchange.close()
 
-    async def _send(self, message: Incoming, arrival: Arrival, peer: str) -> Exchange:
-        trusted = peer in self._trusted
+    async def _send(self, message: Incoming, arrival: Arrival, *, trusted: bool) -> Exchange:
         asked = arrival.request
-        headers = forwarded(arrival.headers, asked, peer, trusted=trusted)
+        headers = forwarded(arrival.headers, asked, message.connection.peer, trusted=trusted)
         upload = None
         if message.has_body:
             admit(message, self._bounds)

@@ -128,6 +128,7 @@ class Outgoing:
 
     def break_off(self) -> None:
         """End the connection so that the body can't pass for a whole one."""
+        self.keep_alive = False
         transport = self._request.connection.transport if self._request else None
         if transport is None:
             return

@@ -56,6 +56,7 @@ class Switchable(Guarded):
         if self._request_count != before and not self._upgraded:
             self._look_behind(data)
 
+    # aiohttp types it None; asyncio asks for a truth.
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether the transport stays open, for what is still to be written: of use in a pipe only."""
         if self._source is None or self.transport is None:

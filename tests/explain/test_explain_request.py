@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+
 import pytest
 from explain_kit import BLOG, K_ENCODED, KM, MINTED, SHOP, A, Explainer, K, decided, place
 
+from kmproxy import submitting
 from kmproxy.explain import reasons
+from kmproxy.forms import form, submission
 from kmproxy.identity.visitor import TABLES
 
 pytest_plugins = ("explain_fixtures",)
@@ -230,6 +235,29 @@ def test_only_an_anonymous_id_is_asked_where_it_comes_from(explainer: Explainer)
 def test_every_rule_and_reason_has_words() -> None:
     assert {rule.name for rules in TABLES.values() for rule in rules} <= reasons.RULES.keys()
     assert set(reasons.SKIPS) == set(type(next(iter(reasons.SKIPS))))
+
+
+def test_a_tracked_form_is_told_in_words_of_its_own(explainer: Explainer) -> None:
+    explainer.write("kmproxy.toml", KM + '[[site.form]]\npath = "/find"\nevent = "Sought"\nmethod = "get"\n')
+    page = explainer.write("page.html", "<p>")
+    asked = (SHOP + "/find?q=hat&pin=1234", "--page", page)
+
+    told = explainer.facts(*asked, "--from", SHOP + "/")["page"]["decisions"]
+    pasted = explainer.facts(*asked)["decisions"]
+
+    assert {(one["why"], one["words"]) for one in told} >= {
+        ("recorded", reasons.FORMS["recorded"]),
+        ("field-secret", reasons.rejected("field-secret")),
+    }
+    assert ("not-from-a-page", reasons.FORMS["not-from-a-page"]) in {(d["why"], d["words"]) for d in pasted}
+
+
+def test_all_that_is_said_of_forms_has_words() -> None:
+    # Read off the code, where a reason is a hyphenated word and so is the name of a header.
+    code = "".join(map(inspect.getsource, (submitting, submission, form)))
+    said = set(re.findall(r'[^b]"([a-z]+(?:-[a-z]+)+)"', code)) | {"recorded", "multipart", "charset"}
+    assert len(said) > 15
+    assert {word for word in said if word not in reasons.FORMS and reasons.rejected(word) == word} == set()
 
 
 def test_nothing_is_stored(explainer: Explainer) -> None:

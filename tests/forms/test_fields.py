@@ -73,11 +73,11 @@ def test_any_other_name_identifies_nobody(name: str) -> None:
     ],
 )
 def test_a_field_is_written_as_in_the_form_or_with_a_star(pattern: str, name: str, matches: bool) -> None:
-    assert bool(fields.matcher([pattern]).fullmatch(fields.plain(name))) is matches
+    assert bool(fields.matcher((pattern,)).fullmatch(fields.plain(name))) is matches
 
 
 def test_no_names_match_nothing() -> None:
-    assert not fields.matcher([]).fullmatch("")
+    assert not fields.matcher(()).fullmatch("")
 
 
 @pytest.mark.parametrize(

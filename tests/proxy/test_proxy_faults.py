@@ -102,6 +102,25 @@ async def test_an_upstream_that_stops_within_a_body_breaks_the_response_off(tmp_
     assert answer.endswith(b"half\r\n")
 
 
+async def test_nothing_behind_a_broken_body_is_asked_of_the_upstream(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await read_request(reader))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        await writer.drain()
+
+    async with (
+        Upstream(script).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
+    ):
+        one, two = (b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % number for number in (1, 2))
+        answer = await p.send(one + two)
+        await asyncio.sleep(0.05)
+    assert answer.endswith(b"half")
+    assert [request.split()[1] for request in asked] == [b"/1"]
+
+
 async def test_a_compressed_page_cut_short_leaves_as_broken_as_it_came(tmp_path: Path) -> None:
     page = gzip.compress(b'<a href="http://b.example/">b</a>' * 500)[:-20]
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n"
