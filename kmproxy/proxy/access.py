@@ -18,11 +18,11 @@ from aiohttp import StreamReader
 
 from kmproxy import redact
 from kmproxy.errors import KmproxyError
-from kmproxy.messages import Headers, first, tokens
+from kmproxy.messages import Headers, first
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.proxy.connection import Connection
 from kmproxy.proxy.counted import Counted
-from kmproxy.proxy.headers import TrustedProxies
+from kmproxy.proxy.headers import TrustedProxies, client
 from kmproxy.site import Domain
 from kmproxy.visit import Arrival, Departure
 
@@ -83,7 +83,7 @@ class AccessLog:
         target = getattr(message, "path", "").encode("utf-8", "surrogateescape")
         return {
             "time": datetime.fromtimestamp(line.time, UTC).isoformat(timespec="milliseconds"),
-            "client": self._client(headers, peer),
+            "client": redact.text(client(headers, peer, self._trusted)),
             "method": redact.text(getattr(message, "method", ""), known),
             "host": redact.text(host, known),
             "path": redact.url(target, known),
@@ -94,13 +94,6 @@ class AccessLog:
             "upstream_time": None if waited is None else round(waited, 4),
             "site": arrival.domain.site.name if arrival else "",
         }
-
-    def _client(self, headers: Headers, peer: str) -> str:
-        """The address nearest to us that is none of the trusted proxies."""
-        chain = [token.decode("latin-1") for token in tokens(headers, b"x-forwarded-for")]
-        while chain and peer in self._trusted:
-            peer = chain.pop()
-        return redact.text(peer)
 
     def arrived(self, arrival: Arrival) -> None:
         if line := _line.get(None):

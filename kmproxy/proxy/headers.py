@@ -94,15 +94,27 @@ def forwarded(headers: Headers, asked: Request, peer: str, *, trusted: bool) -> 
     return (*kept, *_said_by_us([peer.encode()], asked.scheme, asked.host.encode("latin-1")))
 
 
+def client(headers: Headers, peer: str, trusted: TrustedProxies) -> str:
+    """The visitor's address: the nearest to us that is none of the ``trusted`` proxies."""
+    chain = _chain(headers)
+    while chain and peer in trusted:
+        peer = chain.pop().decode("latin-1")
+    return peer
+
+
 def _forwarded_on(headers: Headers, asked: Request, peer: str) -> Headers:
     kept = without(headers, _REPLACED_OF_TRUSTED)
     said = _forwarded(asked.headers)
     if said.chain:
         chain = b", ".join([*values(asked.headers, b"forwarded"), element(peer)])
         kept = (*without(kept, {b"forwarded"}), (b"Forwarded", chain))
-    addresses = tokens(asked.headers, b"x-forwarded-for") or [*said.chain]
     host = _last(asked.headers, b"x-forwarded-host") or said.host or asked.host.encode("latin-1")
-    return (*kept, *_said_by_us([*addresses, peer.encode()], asked.scheme, host))
+    return (*kept, *_said_by_us([*_chain(asked.headers), peer.encode()], asked.scheme, host))
+
+
+def _chain(headers: Headers) -> list[bytes]:
+    """Whom each hop before the last was asked by, by either header."""
+    return tokens(headers, b"x-forwarded-for") or [*_forwarded(headers).chain]
 
 
 def _said_by_us(addresses: Sequence[bytes], scheme: str, host: bytes) -> Headers:

@@ -17,9 +17,6 @@ from kmproxy.proxy.incoming import Incoming
 
 _NO_BODY = frozenset({204, 304})
 
-_WORTH_JOINING = 1 << 16
-"""Bytes of body up to which head and body are copied into one, to be one packet."""
-
 
 class Outgoing:
     """Status, reason and end-to-end headers as given; framing and other hop-by-hop headers are ours."""
@@ -121,9 +118,6 @@ class Outgoing:
             raise ConnectionError("the client is gone")
         head, self._head = self._head, b""
         self._request.has_begun = True
-        if head and len(data) > _WORTH_JOINING:
-            transport.write(head)
-            head = b""
         transport.write(head + data)
 
     def break_off(self) -> None:

@@ -2,64 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import served_nginx
+
 # Corpus pages are static here: neither do their scripts run nor do they ask anybody for anything.
-_CONFIG = """\
-{user}
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    types {{ text/html html; text/javascript js; }}
-    gzip on;
-    gzip_min_length 0;
-    gzip_proxied any;
-    server {{
-        listen 127.0.0.1:{port};
-        root {root}/$host;
-        location /corpus/ {{ add_header Content-Security-Policy "default-src 'none'"; }}
-        location /br/ {{ gzip off; add_header Content-Encoding br; }}
-        location /zstd/ {{ gzip off; add_header Content-Encoding zstd; }}
-    }}
-}}
+_SERVER = """\
+types {{ text/html html; text/javascript js; }}
+root {root}/$host;
+location /corpus/ {{ add_header Content-Security-Policy "default-src 'none'"; }}
+location /br/ {{ gzip off; add_header Content-Encoding br; }}
+location /zstd/ {{ gzip off; add_header Content-Encoding zstd; }}
 """
 
 
-@contextmanager
-def running(executable: str, folder: Path, root: Path) -> Iterator[str]:
-    """nginx, serving ``root/<host>/``, as ``http://127.0.0.1:port``.
-
-    It is handed its listening socket as one nginx hands it to the next at an upgrade: no port
-    is lost to anybody else, and a connection made before it is up waits.
-    """
+def running(executable: str, folder: Path, root: Path) -> AbstractContextManager[str]:
+    """nginx, serving ``root/<host>/``, as ``http://127.0.0.1:port``."""
     folder.mkdir()
-    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
-        port = listener.getsockname()[1]
-        config = folder / "nginx.conf"
-        # The files are readable to whoever runs the tests: as root, its workers would be somebody else.
-        user = "user root;" if os.geteuid() == 0 else ""
-        config.write_text(_CONFIG.format(user=user, folder=folder, root=root, port=port))
-        nginx = subprocess.Popen(
-            [executable, "-e", str(folder / "error.log"), "-c", str(config)],
-            env={**os.environ, "NGINX": f"{listener.fileno()};"},
-            pass_fds=[listener.fileno()],
-        )
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        nginx.terminate()
-        nginx.wait(10)
+    return served_nginx.running(executable, folder, _SERVER.format(root=root))

@@ -15,7 +15,8 @@ from outbox_stores import Store
 from typer.testing import CliRunner, Result
 
 from kmproxy.cli import app, outbox_report
-from kmproxy.outbox import Backlog, Outbox, Stats
+from kmproxy.cli import outbox as command
+from kmproxy.outbox import Backlog, Outbox, SetApart, Stats
 from kmproxy.tracking import TrackingCall
 
 pytest_plugins = ("outbox_fixtures",)
@@ -203,3 +204,29 @@ def test_what_to_do_next_is_told() -> None:
     assert "93% full" in full
     assert "left to the pages' JavaScript" in full
     assert "JavaScript" not in _words(1000.0, Stats(1, 0, 9.0, 0.5), row)
+
+
+class _RefusesAgain:
+    """A store beside a server whose vendor refuses what is replayed: there is always something apart."""
+
+    def __init__(self) -> None:
+        self.replayed: list[str] = []
+
+    async def stats(self) -> Stats:
+        return Stats(waiting=0, set_apart=3, oldest_age=0.0)
+
+    async def refused(self, limit: int) -> list[SetApart]:
+        return [
+            SetApart(str(number), call("ann", "1"), 1, 0.0, "HTTP 400") for number in range(min(limit, 2))
+        ]
+
+    async def replay(self, ids: list[str]) -> int:
+        assert len(self.replayed) < 100
+        self.replayed += ids
+        return len(ids)
+
+
+async def test_replaying_all_ends_though_what_is_replayed_is_refused_again() -> None:
+    outbox: Any = _RefusesAgain()
+    assert await command._replay(outbox, []) == 3
+    assert outbox.replayed == ["0", "1", "0"]

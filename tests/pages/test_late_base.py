@@ -60,6 +60,18 @@ def test_a_page_with_a_late_base_is_filled_the_same_way_when_it_is_seen_again() 
         assert one.decorated == 2
 
 
+def test_links_behind_a_late_base_are_looked_at_though_most_are_passed_by_for_speed() -> None:
+    """A relative link is only harmless as long as the base is the document's own host."""
+    rules = Scanner(Elements(["a"]), slot, resolve_base, (rb"b\.example",), (b"b.example",))
+    scan = partial(PageScan, rules, "www.a.example", PAGE, ChunkCache(1 << 20))
+    whole = PageRewriter(b"gzip", scan, Texts(b"kmi=v"), Templates(1 << 20), PAGE)
+    page = f'<a href="q">x</a>{BASE}<a href="r">y</a>'
+
+    out = whole.write(encoded(b"gzip", page.encode())) + whole.finish()
+
+    assert decoded(b"gzip", out).decode() == page.replace('"q"', '"q?kmi=v"').replace('"r"', '"r?kmi=v"')
+
+
 @pytest.mark.parametrize("coding", [b"", *CODINGS])
 def test_what_has_left_before_a_late_base_is_counted(coding: bytes) -> None:
     streamed = rewriter(coding, b"kmi=v")

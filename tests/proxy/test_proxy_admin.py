@@ -73,6 +73,24 @@ async def test_metrics_count_by_reason_and_hold_no_identity(tmp_path: Path) -> N
     assert "ann" not in text
 
 
+async def test_what_was_counted_is_counted_once_however_often_it_is_read(tmp_path: Path) -> None:
+    async with (
+        Upstream(HTML % (b"", len(PAGE), PAGE)).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url), ("b.example", None)))) as p,
+    ):
+        text = ""
+        for _ in range(3):
+            await p.get("a.example", "/", b"Cookie: km_ni=ann\r\n" + BROWSER)
+            _, text = await _get(p.server.admin_address, "/metrics")
+    for line in (
+        'kmproxy_requests_total{site="acme"} 3.0',
+        'kmproxy_responses_total{site="acme",status="2xx"} 3.0',
+        'kmproxy_response_seconds_count{site="acme"} 3.0',
+        'kmproxy_links_decorated_total{site="acme"} 3.0',
+    ):
+        assert line in text
+
+
 async def test_a_full_outbox_shows_in_the_metrics_while_arrivals_are_left_to_the_page(tmp_path: Path) -> None:
     outbox = SqliteOutbox(tmp_path / "own.db", max_bytes=1)
     async with (

@@ -8,7 +8,7 @@ import pytest
 
 from kmproxy.messages import Headers, Request
 from kmproxy.proxy.forwarded import element
-from kmproxy.proxy.headers import TrustedProxies, end_to_end, forwarded, scheme
+from kmproxy.proxy.headers import TrustedProxies, client, end_to_end, forwarded, scheme
 
 FOR, PROTO, HOST = b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host"
 
@@ -145,3 +145,21 @@ def test_a_client_can_not_have_the_proxys_own_headers_removed_by_nominating_them
 
 def _asked(scheme: str, headers: Headers) -> Request:
     return Request("GET", scheme, "a.example", b"/", headers)
+
+
+@pytest.mark.parametrize(
+    ("peer", "came", "found"),
+    [
+        ("9.9.9.9", (), "9.9.9.9"),
+        ("9.9.9.9", ((FOR, b"1.1.1.1"),), "9.9.9.9"),
+        ("10.0.0.1", (), "10.0.0.1"),
+        ("10.0.0.1", ((FOR, b"1.1.1.1"),), "1.1.1.1"),
+        # What stands before the first address that is no proxy of ours, a stranger may have written.
+        ("10.0.0.1", ((FOR, b"6.6.6.6, 1.1.1.1, 10.0.0.2"),), "1.1.1.1"),
+        ("10.0.0.1", ((FOR, b"10.0.0.3, 10.0.0.2"),), "10.0.0.3"),
+        ("10.0.0.1", ((FORWARDED, b'for=6.6.6.6, for="[2001:db8::1]:80", for=10.0.0.2'),), "2001:db8::1"),
+        ("", ((FOR, b"1.1.1.1"),), ""),
+    ],
+)
+def test_the_visitor_is_the_nearest_who_is_no_trusted_proxy(peer: str, came: Headers, found: str) -> None:
+    assert client(came, peer, TrustedProxies([ip_network("10.0.0.0/8")])) == found

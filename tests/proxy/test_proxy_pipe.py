@@ -374,6 +374,29 @@ async def test_a_stopping_server_closes_a_websocket_on_either_side_unless_within
         assert await heard == GOING_AWAY_MASKED
 
 
+@pytest.mark.parametrize(("asked", "told"), [(b"\x81\x82\0\0\0\0hi", True), (b"\x81\x82\0\0\0\0h", False)])
+async def test_a_stopping_server_says_nothing_to_the_upstream_within_a_visitors_frame(
+    asked: bytes, told: bool, tmp_path: Path
+) -> None:
+    heard = asyncio.get_running_loop().create_future()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(SWITCHED.replace(b"foo/2", b"websocket"))
+        said = await reader.readexactly(len(asked))
+        writer.write(b"\x81\x02ok")
+        heard.set_result(said + await reader.read())
+
+    ask = ASK.replace(b"foo/2", b"websocket")
+    async with piped(tmp_path, Upstream(script), ask, drain_timeout=0.05) as (reader, writer, p):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(asked)
+        assert await reader.readexactly(4) == b"\x81\x02ok"
+        await p.server.__aexit__()
+        assert await heard == asked + (GOING_AWAY_MASKED if told else b"")
+        assert await reader.read() == GOING_AWAY
+
+
 async def test_a_pipe_over_tls_carries_all_that_was_said_before_either_side_ends_it(tmp_path: Path) -> None:
     pair = certificate(tmp_path, "own", "a.example")
     tls = [{"cert": str(pair.cert), "key": str(pair.key)}]

@@ -56,11 +56,13 @@ async def test_workers_share_the_work_and_a_killed_one_is_replaced_and_no_call_i
     heard: Counter[str] = Counter()
     async with (
         _vendor(heard) as vendor,
-        upstream(b"page") as origin,
-        served(tmp_path, configuration(origin, server="workers = 2", endpoint=vendor)) as server,
+        upstream(b"old") as old,
+        upstream(b"new") as new,
+        served(tmp_path, configuration(old, server="workers = 2", endpoint=vendor)) as server,
     ):
         async with Load(server.port) as load:
             await load.more()
+            server.write(configuration(new, server="workers = 2", endpoint=vendor))
             await server.reload()
             await load.more()
         assert load.failures == []
@@ -72,6 +74,9 @@ async def test_workers_share_the_work_and_a_killed_one_is_replaced_and_no_call_i
         promised = await arriving
         await server.ready()
         assert await server.count(REQUESTS) >= len(load.answers)
+        async with Load(server.port) as again:
+            await again.more()
+        assert set(again.answers) == {b"new"}
         assert "worker 0 ended with status -9 and is replaced" in server.complaints[-1]["message"]
         async with asyncio.timeout(20):
             while len(heard) < promised:

@@ -62,6 +62,18 @@ async def test_what_is_in_flight_ends_by_the_old_configuration_and_what_follows_
         assert (await answer(reader))[1] == b"new"
 
 
+async def test_connections_to_an_upstream_that_is_gone_rest_no_longer(tmp_path: Path) -> None:
+    async with (
+        Upstream(OK + b"old").listening() as old,
+        Upstream(OK + b"new").listening() as new,
+        proxy(config(tmp_path, site(("a.example", old.url)))) as p,
+    ):
+        assert (await p.get("a.example")).endswith(b"old")
+        assert not old.closed.is_set()
+        await p.server.reload(config(tmp_path, site(("a.example", new.url))))
+        await asyncio.wait_for(old.closed.wait(), 2)  # by itself one rests for 4 s
+
+
 async def test_a_host_that_is_gone_from_the_configuration_is_served_no_more(tmp_path: Path) -> None:
     async with (
         Upstream(OK + b"yes").listening() as up,

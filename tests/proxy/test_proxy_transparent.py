@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import random
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,33 @@ async def test_a_response_body_comes_out_as_it_went_in(length: str, tmp_path: Pa
     assert split(old)[2] == body
     assert b"Transfer-Encoding: chunked" not in old
     assert (b"Content-Length: %d" % len(body) in lines) == (length == "sized")
+
+
+async def test_a_body_that_nobody_wants_is_read_so_that_the_next_request_is(tmp_path: Path) -> None:
+    body = b"x" * (4 << 20)
+    async with (
+        Upstream(OK).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
+    ):
+        unwanted = b"POST / HTTP/1.1\r\nHost: nobody.example\r\nContent-Length: %d\r\n\r\n" % len(body)
+        answers = await p.send(
+            unwanted + body + b"GET /next HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n"
+        )
+    assert answers.startswith(b"HTTP/1.1 421 ")
+    assert answers.count(b"HTTP/1.1 200 OK") == 1
+    assert [head.split(b" ")[1] for head in upstream.received] == [b"/next"]
+
+
+async def test_a_whole_page_longer_than_a_write_comes_as_it_was(tmp_path: Path) -> None:
+    page = gzip.compress(b"<p>%b</p>" % random.Random(1).randbytes(200_000).hex().encode())
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n"
+    async with (
+        Upstream(head + b"Content-Length: %d\r\n\r\n" % len(page) + page).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url), ("b.example", None)))) as p,
+    ):
+        status, _, body = split(await p.get("a.example", "/", b"Cookie: km_ni=ann\r\n" + BROWSER))
+    assert status == b"HTTP/1.1 200 OK"
+    assert body == page
 
 
 async def test_head_tells_the_length_and_has_no_body(tmp_path: Path) -> None:
