@@ -150,7 +150,7 @@ class _Writer(AbstractStreamWriter):
         came = Response(*_status(status_line), _pairs(headers))
         if self._compresses:
             # What is written here is plain: it is compressed beneath.
-            came = came._replace(headers=without(came.headers, {b"content-encoding"}))
+            came = came._replace(headers=without(came.headers, frozenset({b"content-encoding"})))
         if self._arrival.form is not None and self._content.at_eof():
             self._arrival.form.end()
         steps = self._door.passage.depart(self._arrival, came, self._visitor.arrival)

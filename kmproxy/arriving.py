@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from kmproxy import validators
-from kmproxy.identity.cookies import Cookies
 from kmproxy.identity.navigation import comes_from, evidence
 from kmproxy.identity.provider import Inbound, Provider, Randomness
 from kmproxy.identity.visitor import Decision, Evidence, Visitor
@@ -19,6 +18,7 @@ IDENTITY_HEADERS = frozenset({b"x-km-identity", b"x-km-anonymous-id"})
 """Request headers that tell the upstream who the visitor is; nobody else may set them."""
 
 _CLAIMS = spellings(IDENTITY_HEADERS)
+_ENCODING = frozenset({b"accept-encoding"})
 
 _TEXT = (b"Content-Type", b"text/plain; charset=utf-8")
 
@@ -51,14 +51,12 @@ def read_parameters(arrival: Arrival) -> Parameters | None:
     return Parameters(said, clean, records)
 
 
-def identify(
-    arrival: Arrival, found: Parameters, jar: Cookies, now: float, randomness: Randomness
-) -> Arrival:
+def identify(arrival: Arrival, found: Parameters, now: float, randomness: Randomness) -> Arrival:
     """``arrival`` with what the parameters make of the visitor: cookies to set, calls to make."""
-    host = arrival.host
+    host, jar = arrival.host, arrival.asked.jar
     proof = proof_of_click(arrival)
     secure, is_head = arrival.request.scheme == "https", arrival.request.method == "HEAD"
-    arrival = arrival._replace(notes=(*arrival.notes, *_opted_out(arrival, found, jar)))
+    arrival = arrival._replace(notes=(*arrival.notes, *_opted_out(arrival, found)))
     for provider, before in arrival.seen:
         pairs = [(p.name, p.value) for p in found.said if provider.owns(p.name, events=found.records)]
         inbound = provider.inbound(pairs)
@@ -75,7 +73,7 @@ def identify(
         if is_head and told:
             notes.append(Note("rejected", provider.name, "head-records-nobody"))
         arrival = arrival._replace(
-            seen=arrival.knowing(provider, after),
+            seen=arrival.seen.knowing(provider, after),
             cookies=(*arrival.cookies, *(made.header(secure=secure) for made in cookies)),
             calls=(*arrival.calls, *(() if is_head else told)),
             notes=(*arrival.notes, *notes),
@@ -89,8 +87,9 @@ def proof_of_click(arrival: Arrival) -> Evidence:
     return evidence(arrival.request.headers, lambda other: site.comes_from(other, host))
 
 
-def _opted_out(arrival: Arrival, found: Parameters, jar: Cookies) -> list[Note]:
+def _opted_out(arrival: Arrival, found: Parameters) -> list[Note]:
     """Whose parameters are not heeded, since the visitor has opted out of them."""
+    jar = arrival.asked.jar
     reasons = [(provider, provider.opted_out(jar)) for provider in arrival.domain.site.providers]
     return [
         Note("rejected", provider.name, reason)
@@ -116,13 +115,13 @@ def _person_for(inbound: Inbound, provider: Provider, visitor: Visitor, randomne
     return provider.mint(randomness) if inbound.records and not visitor.identity else visitor
 
 
-def mint(arrival: Arrival, jar: Cookies, randomness: Randomness) -> Arrival:
+def mint(arrival: Arrival, randomness: Randomness) -> Arrival:
     """``arrival`` with an anonymous ID from every provider that has none for the visitor.
 
     Who comes from a page of this host was given one there. If the vendor's JavaScript deleted that
     cookie, it knows the visitor by another ID, or not at all: one more would be one too many.
     """
-    secure = arrival.request.scheme == "https"
+    jar, secure = arrival.asked.jar, arrival.request.scheme == "https"
     stayed = comes_from(arrival.host, arrival.request.headers)
     for provider, visitor in arrival.seen:
         if visitor.identity:
@@ -136,7 +135,7 @@ def mint(arrival: Arrival, jar: Cookies, randomness: Randomness) -> Arrival:
             arrival = arrival._replace(notes=(*arrival.notes, _too_large(provider)))
             continue
         arrival = arrival._replace(
-            seen=arrival.knowing(provider, made),
+            seen=arrival.seen.knowing(provider, made),
             minted=(*arrival.minted, *(new.header(secure=secure) for new in cookies)),
             notes=(*arrival.notes, Note("minted", provider.name, "first-visit")),
         )
@@ -167,24 +166,12 @@ def plain_answer(status: int, reason: bytes, text: str, method: str) -> Response
 
 def for_upstream(arrival: Arrival) -> Headers:
     """The request's headers with our word on who the visitor is, and never anybody else's."""
-    page, headers = arrival.asks_for_page, arrival.headers
+    page, headers = arrival.asked.for_page, arrival.headers
     if page:
         headers = _readable_codings(headers)
     if validators.is_conditional(headers):
         headers = validators.for_upstream(arrival.request.method, headers, arrival.mark, page=page)
-    headers = without(headers, _CLAIMS)
-    for _, visitor in arrival.seen:
-        if visitor.identity:
-            return (*headers, *_who(visitor))
-    return headers
-
-
-def _who(visitor: Visitor) -> Headers:
-    """What tells the upstream who the visitor is."""
-    identity = (b"X-KM-Identity", (visitor.identity or "").encode())
-    if not visitor.anonymous:
-        return (identity,)
-    return (identity, (b"X-KM-Anonymous-ID", visitor.anonymous.encode()))
+    return (*without(headers, _CLAIMS), *arrival.seen.claims)
 
 
 def _readable_codings(headers: Headers) -> Headers:
@@ -192,7 +179,7 @@ def _readable_codings(headers: Headers) -> Headers:
     readable = _readable(b",".join(values(headers, b"accept-encoding")))
     if not readable:
         return headers
-    return (*without(headers, {b"accept-encoding"}), (b"Accept-Encoding", readable))
+    return (*without(headers, _ENCODING), (b"Accept-Encoding", readable))
 
 
 @lru_cache(maxsize=1024)

@@ -9,11 +9,12 @@ import re
 from functools import lru_cache
 
 from kmproxy import validators
-from kmproxy.messages import Headers, first, index, values, without
+from kmproxy.messages import Headers, Names, first, names, values, without
 
 _NONE: frozenset[bytes] = frozenset()
 _CONTROL = frozenset({b"cache-control"})
-_CONTROL_AND_VARY = _CONTROL | {b"vary"}
+_VARY = frozenset({b"vary"})
+_CONTROL_AND_VARY = _CONTROL | _VARY
 # They speak of the upstream's bytes, which are not the ones that leave.
 _OF_THE_BODY = frozenset(
     b"content-length etag last-modified accept-ranges trailer"
@@ -41,14 +42,14 @@ def private(headers: Headers) -> Headers:
 
 def unstored(headers: Headers) -> Headers:
     """No cache at all may keep this."""
-    unwanted = _for_shared_caches(headers) | {b"cache-control", b"expires", b"etag", b"last-modified"}
+    unwanted = _for_shared_caches(names(headers)) | {b"cache-control", b"expires", b"etag", b"last-modified"}
     return (*without(headers, unwanted), (b"Cache-Control", b"no-store"))
 
 
 def vary_on_cookie(headers: Headers) -> Headers:
     """Other cookies, another page."""
     vary = _varying(b",".join(values(headers, b"vary")))
-    return (*without(headers, {b"vary"}), (b"Vary", vary)) if vary else headers
+    return (*without(headers, _VARY), (b"Vary", vary)) if vary else headers
 
 
 def forbids_transforming(headers: Headers) -> bool:
@@ -68,12 +69,21 @@ def is_attachment(headers: Headers) -> bool:
 
 
 def _private(headers: Headers, unwanted: frozenset[bytes]) -> Headers:
-    vary = _varying(b",".join(values(headers, b"vary")))
-    control = _not_shared(b",".join(values(headers, b"cache-control")))
+    known = names(headers)
+    replaced, said = _kept_from_others(known, known.pick(_CONTROL_AND_VARY)(headers), unwanted)
+    return (*without(headers, replaced), *said)
+
+
+@lru_cache(maxsize=1024)
+def _kept_from_others(
+    known: Names, fields: Headers, unwanted: frozenset[bytes]
+) -> tuple[frozenset[bytes], Headers]:
+    """The names of what goes, ``unwanted`` and more, and what is said in its place."""
+    said = [(b"Cache-Control", _not_shared(b",".join(values(fields, b"cache-control"))))]
+    if vary := _varying(b",".join(values(fields, b"vary"))):
+        said.append((b"Vary", vary))
     replaced = _CONTROL_AND_VARY if vary else _CONTROL
-    kept = without(headers, unwanted | replaced | _for_shared_caches(headers))
-    said = (b"Cache-Control", control)
-    return (*kept, said, (b"Vary", vary)) if vary else (*kept, said)
+    return unwanted | replaced | _for_shared_caches(known), tuple(said)
 
 
 @lru_cache(maxsize=1024)
@@ -101,10 +111,6 @@ def _name(directive: bytes) -> bytes:
     return directive.partition(b"=")[0].strip().lower()
 
 
-def _for_shared_caches(headers: Headers) -> frozenset[bytes]:
+def _for_shared_caches(known: Names) -> frozenset[bytes]:
     """The names of headers that speak to some shared cache alone, ``CDN-Cache-Control``'s kin among them."""
-    names = index(headers)
-    if b"cdn-cache-control" not in b" ".join(names):
-        return _SHARED_CACHES
-    kin = [name for name in names if name.endswith(b"cdn-cache-control")]
-    return _SHARED_CACHES.union(kin)
+    return _SHARED_CACHES.union(name for name in known if name.endswith(b"cdn-cache-control"))

@@ -25,7 +25,7 @@ def ask_plain(arrival: Arrival) -> Arrival:
     A copy's entity tag may name its coding: whoever asks about one is answered by the app alone.
     """
     known = arrival.domain.site.memory.negotiated
-    if known is None or not (arrival.asks_for_page and arrival.is_known):
+    if known is None or not (arrival.asked.for_page and arrival.seen.is_known):
         return arrival
     coding = known.coding(_offer(arrival))
     if not coding or validators.is_conditional(arrival.request.headers):
@@ -37,7 +37,7 @@ def ask_plain(arrival: Arrival) -> Arrival:
 def coding(arrival: Arrival, status: int, headers: Headers) -> bytes:
     """The coding to compress a page in that came plain on our account; ``b""`` for as it came."""
     known = arrival.domain.site.memory.negotiated
-    if known is None or status != 200 or not arrival.asks_for_page:
+    if known is None or status != 200 or not arrival.asked.for_page:
         return b""
     came = tokens(headers, b"content-encoding")
     varies = b"accept-encoding" in tokens(headers, b"vary")

@@ -53,7 +53,7 @@ class CurrentVisitor:
 
     def link(self, url: str) -> str:
         """``url`` with the visitor's parameters if it leads to another domain of the site, else as it is."""
-        if self.arrival is None or not (parameters := self.arrival.parameters("&")):
+        if self.arrival is None or not (parameters := self.arrival.seen.query):
             return url
         raw = url.encode()
         slot = self.arrival.domain.site.slot(self.arrival.host, self.arrival.origin, raw, in_html=False)

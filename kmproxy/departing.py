@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from html import escape
+from typing import NamedTuple
 
 from kmproxy import caching, validators
 from kmproxy.links.decorate import Skip
 from kmproxy.links.refresh import url_span
-from kmproxy.messages import Headers, Response, first, tokens, values
+from kmproxy.messages import Headers, Response, first, pick, tokens, values
 from kmproxy.pages import charset, codings
 from kmproxy.pages.chunks import Texts
 from kmproxy.pages.rewriter import PageRewriter
@@ -17,37 +17,49 @@ from kmproxy.visit import Arrival
 
 _PAGES = frozenset({b"text/html", b"application/xhtml+xml"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TELLING = frozenset({b"content-type", b"content-encoding", b"content-disposition", b"cache-control"})
 _WITHOUT_PAGE = frozenset({204, 205, 206})
 
 
-def is_page(response: Response) -> bool:
+class Body(NamedTuple):
+    """What a response's body is, by its head."""
+
+    is_page: bool
     """Whether this is HTML that a browser will show whole."""
-    status = response.status
+
+    left_alone: str | None
+    """Why a page that could be personal leaves as it came, or None."""
+
+    coding: bytes
+
+
+def body(status: int, headers: Headers) -> Body:
+    """What the head tells; the next page's of a route tells the same."""
+    return _body(status, pick(headers, _TELLING))
+
+
+@lru_cache(maxsize=4096)
+def _body(status: int, fields: Headers) -> Body:
+    said = tokens(fields, b"content-encoding")
+    coding = said[0] if len(said) == 1 else b", ".join(said)
+    return Body(_is_page(status, fields), _left_alone(fields, coding), coding)
+
+
+def _is_page(status: int, fields: Headers) -> bool:
     if not (200 <= status < 300 or status >= 400) or status in _WITHOUT_PAGE:
         return False
-    kinds = values(response.headers, b"content-type")
-    return bool(kinds) and all(map(_is_html, kinds))
+    kinds = values(fields, b"content-type")
+    return bool(kinds) and all(kind.partition(b";")[0].strip().lower() in _PAGES for kind in kinds)
 
 
-@lru_cache(maxsize=256)
-def _is_html(content_type: bytes) -> bool:
-    return content_type.partition(b";")[0].strip().lower() in _PAGES
-
-
-def left_alone(headers: Headers) -> str | None:
-    """Why a page that could be personal leaves as it came, or None."""
-    if caching.is_attachment(headers):
+def _left_alone(fields: Headers, coding: bytes) -> str | None:
+    if caching.is_attachment(fields):
         return "attachment"
-    if caching.forbids_transforming(headers):
+    if caching.forbids_transforming(fields):
         return "no-transform"
-    if not all(map(_is_spliceable, values(headers, b"content-type"))):
+    if not all(charset.is_spliceable(charset.declared(kind)) for kind in values(fields, b"content-type")):
         return "charset"
-    return None if _coding(headers) in codings.SUPPORTED else "coding"
-
-
-@lru_cache(maxsize=256)
-def _is_spliceable(content_type: bytes) -> bool:
-    return charset.is_spliceable(charset.declared(content_type))
+    return None if coding in codings.SUPPORTED else "coding"
 
 
 def not_modified(arrival: Arrival, headers: Headers) -> Headers:
@@ -59,34 +71,28 @@ def not_modified(arrival: Arrival, headers: Headers) -> Headers:
             headers = (*headers, (b"ETag", b'"%b"' % copies[0]))
         return caching.personal(headers, arrival.mark)
     # A copy without a word on Vary keeps its own.
-    varies = first(headers, b"vary") and arrival.asks_for_page
+    varies = first(headers, b"vary") and arrival.asked.for_page
     return caching.vary_on_cookie(headers) if varies else headers
 
 
-def rewriter(arrival: Arrival, headers: Headers, made: bytes) -> PageRewriter:
-    """What the page's body goes through; it leaves in the coding ``made``, or as it came (``b""``)."""
+def rewriter(arrival: Arrival, headers: Headers, coding: bytes, made: bytes) -> PageRewriter:
+    """What the page's body goes through: it came in ``coding``, and leaves in ``made``, if that is any."""
     site, origin = arrival.domain.site, arrival.origin
 
     def scan() -> PageScan:
         return PageScan(site.scanner(arrival.host), arrival.host, origin, site.memory.chunks)
 
-    texts = Texts(arrival.parameters("&amp;"), _fields(arrival) if site.elements.has_forms else b"")
+    seen = arrival.seen
+    texts = Texts(seen.query_in_html, seen.inputs if site.elements.has_forms else b"")
     announced = first(headers, b"content-length")
     length = int(announced[:18]) if announced.isdigit() else 0
-    return PageRewriter(_coding(headers), scan, texts, site.memory.templates, origin, length, made)
-
-
-def _fields(arrival: Arrival) -> bytes:
-    """The visitor's parameters as a form sends them along by GET (HTML §4.10.21.3)."""
-    said = [(provider.parameter, visitor.identity) for provider, visitor in arrival.seen]
-    inputs = (f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in said if value)
-    return "".join(inputs).encode()
+    return PageRewriter(coding, scan, texts, site.memory.templates, origin, length, made)
 
 
 def decorated_headers(arrival: Arrival, response: Response) -> Headers:
     """The headers with the URLs in Location and Refresh decorated."""
     leads = first(response.headers, b"location") or first(response.headers, b"refresh")
-    text = arrival.parameters("&") if leads and arrival.domain.site.links.redirects else b""
+    text = arrival.seen.query if leads and arrival.domain.site.links.redirects else b""
     if not text:
         return response.headers
     return tuple(
@@ -111,8 +117,3 @@ def _url_start(status: int, name: bytes, value: bytes) -> tuple[int, int] | None
         return (0, len(value)) if status in _REDIRECTS else None
     # Latin-1 keeps every byte's place.
     return url_span(value.decode("latin-1")) if name == b"refresh" else None
-
-
-def _coding(headers: Headers) -> bytes:
-    said = tokens(headers, b"content-encoding")
-    return said[0] if len(said) == 1 else b", ".join(said)

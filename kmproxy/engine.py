@@ -11,16 +11,13 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from kmproxy import arriving, caching, compressing, departing, hearing, submitting
-from kmproxy.identity import cookies as cookie
-from kmproxy.identity.cookies import Cookies
-from kmproxy.identity.crawlers import is_crawler
-from kmproxy.identity.navigation import is_navigation, is_prefetch
+from kmproxy.asked import FIELDS, asked
 from kmproxy.identity.provider import Randomness
 from kmproxy.identity.word import HEADERS, Word, words
 from kmproxy.links.hosts import bare_host
-from kmproxy.messages import Headers, Request, Response, first, index, values, without
-from kmproxy.site import Site, Sites
-from kmproxy.visit import Arrival, Departure, Note, Seen
+from kmproxy.messages import Headers, Request, Response, pick, without
+from kmproxy.site import Sites
+from kmproxy.visit import Arrival, Departure, Note
 
 # What may stand in a Location: a path on this host, and nothing that a browser would drop from
 # within an URL (tabs, line ends: WHATWG URL §4.4) or that would end the header.
@@ -37,7 +34,7 @@ class Engine:
         self._clock = clock
         self._randomness = randomness
         # The engine's own, so that nothing keeps the sites of a configuration that is gone.
-        self._read = lru_cache(maxsize=1024)(_read)
+        self._asked = lru_cache(maxsize=2048)(asked)
 
     def arrive(self, request: Request, *, recording: bool = True) -> Arrival | None:
         """What to do with ``request``; None where its host is no domain of any site (421).
@@ -48,36 +45,33 @@ class Engine:
         domain = self._sites.find(bare_host(request.host))
         if domain is None:
             return None
-        site = domain.site
-        jar, seen = self._read(site, tuple(values(request.headers, b"cookie")))
-        refusal = refused(site, request.headers, jar)
-        if refusal:
-            seen = ()
-        arrival = Arrival(request, domain, request.headers, request.target, seen)
-        navigation = is_navigation(request.method, request.headers)
-        if navigation and recording and _WITH_QUERY.fullmatch(request.target):
-            arrival = self._follow(arrival, jar, refusal)
-        if arrival.answer:
-            return arrival
-        if navigation and site.mint and arrival.is_new_to_some and not is_prefetch(request.headers):
-            arrival = arriving.mint(arrival, jar, self._randomness)
-        arrival = submitting.begin(arrival, refusal)
-        return compressing.ask_plain(arrival._replace(headers=arriving.for_upstream(arrival)))
+        site, headers = domain.site, request.headers
+        asked = self._asked(site, request.method, pick(headers, FIELDS))
+        arrival = Arrival(request, domain, headers, request.target, asked, asked.seen)
+        if asked.is_navigation:
+            if recording and _WITH_QUERY.fullmatch(request.target):
+                arrival = self._follow(arrival)
+            if arrival.answer:
+                return arrival
+            if site.mint and arrival.seen.is_new_to_some and not asked.is_prefetch:
+                arrival = arriving.mint(arrival, self._randomness)
+        arrival = submitting.begin(arrival)
+        return compressing.ask_plain(arrival.going_on(arriving.for_upstream(arrival)))
 
-    def _follow(self, arrival: Arrival, jar: Cookies, refusal: str | None) -> Arrival:
+    def _follow(self, arrival: Arrival) -> Arrival:
         """The visitor identified from the URL, and the URL made clean."""
         found = arriving.read_parameters(arrival)
         if found is None:
             return arrival
         mode = arrival.domain.site.arrival.url
-        if refusal:
-            arrival = arrival._replace(notes=(Note("rejected", "", refusal),))
-        elif is_prefetch(arrival.request.headers):
+        if arrival.asked.refusal:
+            arrival = arrival._replace(notes=(Note("rejected", "", arrival.asked.refusal),))
+        elif arrival.asked.is_prefetch:
             if mode == "redirect":
                 return _not_ahead(arrival)
             arrival = arrival._replace(notes=(_AHEAD,))
         else:
-            arrival = arriving.identify(arrival, found, jar, self._clock(), self._randomness)
+            arrival = arriving.identify(arrival, found, self._clock(), self._randomness)
         if mode == "redirect":
             return arrival._replace(answer=arriving.redirect(found.clean, arrival.cookies))
         return arrival._replace(target=found.clean) if mode == "inline" else arrival
@@ -91,10 +85,10 @@ class Engine:
 
     def heed(self, arrival: Arrival, response: Response) -> tuple[Arrival, Response]:
         """``hear`` what the response's headers say, and the response without them; ``depart`` comes next."""
-        if HEADERS.isdisjoint(index(response.headers)):
+        headers = without(response.headers, HEADERS)
+        if headers is response.headers:
             return arrival, response
-        heard = self.hear(arrival, words(response.headers))
-        return heard, response._replace(headers=without(response.headers, HEADERS))
+        return self.hear(arrival, words(response.headers)), response._replace(headers=headers)
 
     def submit(self, arrival: Arrival, said: Arrival, status: int) -> Arrival:
         """``said``, the arrival after the app's words, with what its tracked form does by the answer."""
@@ -108,33 +102,20 @@ class Engine:
             headers = caching.unstored(headers)
         if response.status == 304:
             return Departure(_with_cookies(departing.not_modified(arrival, headers), arrival.cookies))
-        if not departing.is_page(response):
+        body = departing.body(response.status, headers)
+        if not body.is_page:
             return Departure(_with_cookies(headers, arrival.cookies + arrival.minted * leads_away))
-        if not arrival.is_known:
+        if not arrival.seen.is_known:
             return Departure(_with_cookies(caching.vary_on_cookie(headers), arrival.cookies))
         cookies = arrival.cookies + arrival.minted
-        if reason := departing.left_alone(headers):
-            return Departure(_with_cookies(headers, cookies), notes=(Note("left-alone", "", reason),))
-        coding = compressing.coding(arrival, response.status, headers)
-        rewriter = None if arrival.request.method == "HEAD" else departing.rewriter(arrival, headers, coding)
-        headers = compressing.encoded(caching.personal(headers, arrival.mark), coding)
+        if body.left_alone:
+            notes = (Note("left-alone", "", body.left_alone),)
+            return Departure(_with_cookies(headers, cookies), notes=notes)
+        made = compressing.coding(arrival, response.status, headers)
+        is_head = arrival.request.method == "HEAD"
+        rewriter = None if is_head else departing.rewriter(arrival, headers, body.coding, made)
+        headers = compressing.encoded(caching.personal(headers, arrival.mark), made)
         return Departure(_with_cookies(headers, cookies), rewriter)
-
-
-def _read(site: Site, lines: tuple[bytes, ...]) -> tuple[Cookies, tuple[Seen, ...]]:
-    """The cookies, and the visitor as each vendor knows it from whom the visitor has not opted out.
-
-    Remembered, for a browser says the same with each of a page's requests.
-    """
-    jar = cookie.read(lines)
-    return jar, tuple([Seen(p, p.read(jar)) for p in site.providers if p.opted_out(jar) is None])
-
-
-def refused(site: Site, headers: Headers, jar: Cookies) -> str | None:
-    """Why this visitor is not to be followed, or None."""
-    if is_crawler(first(headers, b"user-agent")):
-        return "crawler"
-    return site.consent.refusal(headers, jar)
 
 
 def _not_ahead(arrival: Arrival) -> Arrival:

@@ -109,7 +109,7 @@ class _Hearing:
         written = {new.name: new.header(secure=secure) for new in made}
         replaced = provider.cookie_names if written else ()
         return arrival._replace(
-            seen=arrival.knowing(provider, after),
+            seen=arrival.seen.knowing(provider, after),
             cookies=(*cookie.others(arrival.cookies, written), *written.values()),
             minted=cookie.others(arrival.minted, replaced),
             calls=(*arrival.calls, *calls),

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
-Headers = tuple[tuple[bytes, bytes], ...]
-"""Name and value pairs in wire order, case and duplicates kept."""
-
-_Index = dict[bytes, tuple[bytes, ...]]
+from kmproxy.names import Headers as Headers
+from kmproxy.names import Names as Names
+from kmproxy.names import names_of
 
 _REMEMBERED = 16
-_indexes: dict[int, tuple[Headers, _Index]] = {}
-"""Indexes of the latest headers by their identity: to compare them would cost more than to make one.
+_latest: dict[int, tuple[Headers, Names]] = {}
+"""Names of the latest headers by their identity: to look them up by what they say costs as much as to ask.
 
 An id stays its object's own, for the object is kept beside it.
 """
@@ -46,35 +44,43 @@ class Response(NamedTuple):
     body: bytes = b""
 
 
-def index(headers: Headers) -> _Index:
-    """Lower-case names to values, in order: one pass for the dozen questions a message is asked."""
-    known = _indexes.get(id(headers))
-    return known[1] if known is not None else _remember(headers, _indexed(headers))
+def names(headers: Headers) -> Names:
+    """The names in lower case, and where they stand: for the dozen questions a message is asked."""
+    known = _latest.get(id(headers))
+    return known[1] if known is not None else _remember(headers, names_of(headers))
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:
     """All values of the header ``name`` (given in lower case), in order."""
-    return list(index(headers).get(name, ()))
+    return [headers[place][1] for place in names(headers).get(name, ())]
 
 
 def first(headers: Headers, name: bytes) -> bytes:
     """The first value of the header ``name`` (given in lower case), or ``b""``."""
-    found = index(headers).get(name)
-    return found[0] if found else b""
+    places = names(headers).get(name)
+    return headers[places[0]][1] if places else b""
 
 
 def tokens(headers: Headers, name: bytes) -> list[bytes]:
     """The comma-separated elements of a list header, in lower case (RFC 9110 §5.6.1)."""
-    found = index(headers).get(name)
+    found = values(headers, name)
     return list(_elements(b",".join(found))) if found else []
 
 
-def without(headers: Headers, names: AbstractSet[bytes]) -> Headers:
-    """The headers whose lower-case name is not in ``names``."""
-    known = _indexes.get(id(headers))
-    if known is not None and names.isdisjoint(known[1]):
+def pick(headers: Headers, wanted: frozenset[bytes]) -> Headers:
+    """The headers whose lower-case name is in ``wanted``."""
+    return names(headers).pick(wanted)(headers)
+
+
+def without(headers: Headers, unwanted: frozenset[bytes]) -> Headers:
+    """The headers whose lower-case name is not in ``unwanted``; the same ones where there is none."""
+    known = names(headers)
+    take, left = known.rest(unwanted)
+    if left is known:
         return headers
-    return tuple([pair for pair in headers if pair[0].lower() not in names])
+    kept = take(headers)
+    _remember(kept, left)
+    return kept
 
 
 def spellings(names: Iterable[bytes]) -> frozenset[bytes]:
@@ -91,16 +97,8 @@ def _elements(said: bytes) -> tuple[bytes, ...]:
     return tuple([token for part in said.lower().split(b",") if (token := part.strip())])
 
 
-def _indexed(headers: Headers) -> _Index:
-    fields: _Index = {}
-    for name, value in headers:
-        low = name.lower()
-        fields[low] = (*fields[low], value) if low in fields else (value,)
-    return fields
-
-
-def _remember(headers: Headers, fields: _Index) -> _Index:
-    if len(_indexes) >= _REMEMBERED:
-        _indexes.clear()
-    _indexes[id(headers)] = headers, fields
-    return fields
+def _remember(headers: Headers, known: Names) -> Names:
+    if len(_latest) >= _REMEMBERED:
+        _latest.clear()
+    _latest[id(headers)] = headers, known
+    return known

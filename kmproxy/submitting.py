@@ -7,33 +7,32 @@ names anybody anew. What the app itself says goes first, for it knows best who t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from kmproxy.acquaintance import Seen
 from kmproxy.forms.form import Filled, Form
 from kmproxy.forms.origin import is_cross_site, is_from_page
 from kmproxy.forms.submission import Submission, opened
 from kmproxy.hearing import hear
-from kmproxy.identity.navigation import is_navigation, is_prefetch
 from kmproxy.identity.provider import Randomness
 from kmproxy.identity.word import Word
 from kmproxy.links.decorate import Skip
-from kmproxy.visit import Arrival, Note, Seen
+from kmproxy.visit import Arrival, Note
 
 # The address is another, and the browser asks once more there: that request tells.
 _SENT_ON = frozenset({301, 307, 308})
 
 
-def begin(arrival: Arrival, refusal: str | None) -> Arrival:
-    """``arrival`` with the submission of the tracked form that it is, if it is one.
-
-    ``refusal`` is why the visitor is not to be followed, or None.
-    """
+def begin(arrival: Arrival) -> Arrival:
+    """``arrival`` with the submission of the tracked form that it is, if it is one."""
     request = arrival.request
     form = arrival.domain.site.forms.find(request.method, arrival.target)
-    query = arrival.target.partition(b"?")[2]
+    asked, query = arrival.asked, arrival.target.partition(b"?")[2]
     by_get = request.method == "GET"
-    if form is None or (by_get and not (query and _is_shown(arrival))):
+    if form is None or (by_get and not (query and asked.is_navigation and not asked.is_prefetch)):
         return arrival
-    if refusal:
-        return _noted(arrival, "rejected", refusal)
+    if asked.refusal:
+        return _noted(arrival, "rejected", asked.refusal)
     if _is_foreign(arrival, by_get=by_get):
         return _noted(arrival, "form", "not-from-a-page" if by_get else "cross-site")
     return arrival._replace(form=_asked(form, query) if by_get else opened(form, request.headers))
@@ -54,17 +53,12 @@ def finish(before: Arrival, said: Arrival, status: int, now: float, randomness: 
     return _noted(said._replace(notes=(*said.notes, *notes)), "form", "recorded")
 
 
-def _words(form: Form, filled: Filled, seen: tuple[Seen, ...]) -> list[Word]:
+def _words(form: Form, filled: Filled, seen: Iterable[Seen]) -> list[Word]:
     """Identify, then record. Whoever has a name by any vendor, or had one until now, is not named anew."""
     record = Word("record", form.event, filled.properties)
     if filled.identity is None or any(visitor.named for _, visitor in seen):
         return [record]
     return [Word("identify", filled.identity), record]
-
-
-def _is_shown(arrival: Arrival) -> bool:
-    headers = arrival.request.headers
-    return is_navigation("GET", headers) and not is_prefetch(headers)
 
 
 def _is_foreign(arrival: Arrival, *, by_get: bool) -> bool:

@@ -14,7 +14,7 @@ from hashlib import blake2b
 
 from kmproxy.config.model import Site as SiteConfig
 from kmproxy.identity.provider import Provider
-from kmproxy.messages import Headers, first, index, values, without
+from kmproxy.messages import Headers, first, names, values, without
 from kmproxy.version import __version__
 
 _ENTITY_TAG = re.compile(rb'(?:W/)?"([^"]*)"')
@@ -25,6 +25,7 @@ _ENTRY = re.compile(rb'(?:W/)?"[^"]*"|[^\s,]+')
 _OF_A_COPY = frozenset({b"if-none-match", b"if-modified-since", b"if-range", b"range"})
 """What asks for less than the page, going by a copy."""
 
+_OF_A_PLAIN_COPY = frozenset({b"if-none-match", b"if-modified-since"})
 _CONDITIONS = _OF_A_COPY | {b"if-match"}
 
 _SAFE = ("GET", "HEAD")
@@ -64,7 +65,7 @@ def copies(method: str, headers: Headers, mark: bytes) -> list[bytes]:
 
 def is_conditional(headers: Headers) -> bool:
     """Whether ``for_upstream`` could have anything to do."""
-    return not _CONDITIONS.isdisjoint(index(headers))
+    return names(headers).holds(_CONDITIONS)
 
 
 def for_upstream(method: str, headers: Headers, mark: bytes, *, page: bool) -> Headers:
@@ -91,7 +92,7 @@ def _impersonal(headers: Headers) -> Headers:
     if kept == entries:
         return headers
     # A server that no longer sees If-None-Match would go by the date (RFC 9110 §13.1.3).
-    rest = without(headers, {b"if-none-match", b"if-modified-since"})
+    rest = without(headers, _OF_A_PLAIN_COPY)
     return (*rest, (b"If-None-Match", b", ".join(kept))) if kept else rest
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from kmproxy import validators
+from kmproxy.acquaintance import Acquaintance
+from kmproxy.asked import Asked
 from kmproxy.forms.submission import Submission
-from kmproxy.identity.provider import Provider
-from kmproxy.identity.visitor import Visitor
 from kmproxy.links.hosts import bare_host
-from kmproxy.links.query import encode
-from kmproxy.messages import Headers, Request, Response, first
+from kmproxy.messages import Headers, Request, Response
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.site import Domain
 from kmproxy.tracking import TrackingCall
-
-_SHOWN = frozenset({b"document", b"iframe", b"frame", b"fencedframe"})
 
 
 class Note(NamedTuple):
@@ -32,13 +28,6 @@ class Note(NamedTuple):
     """The rule or the reason."""
 
 
-class Seen(NamedTuple):
-    """The visitor as one provider knows it, after the arrival."""
-
-    provider: Provider
-    visitor: Visitor
-
-
 class Arrival(NamedTuple):
     """What a request comes to: an answer at once, or what goes on to the upstream."""
 
@@ -46,8 +35,9 @@ class Arrival(NamedTuple):
     domain: Domain
     headers: Headers
     target: bytes
-    seen: tuple[Seen, ...] = ()
-    """Empty where the visitor is not to be followed."""
+    asked: Asked
+    seen: Acquaintance
+    """Whom it comes from, by what is known now."""
 
     answer: Response | None = None
     cookies: tuple[bytes, ...] = ()
@@ -80,45 +70,14 @@ class Arrival(NamedTuple):
         return f"{self.request.scheme}://{self.request.host}/"
 
     @property
-    def is_known(self) -> bool:
-        """Whether any provider has an identity for the visitor."""
-        return any(visitor.identity for _, visitor in self.seen)
-
-    @property
-    def is_new_to_some(self) -> bool:
-        """Whether any provider has no identity for the visitor."""
-        return not all(visitor.identity for _, visitor in self.seen)
-
-    @property
     def mark(self) -> bytes:
         """What tells a page made for this visitor from any other; ``b""`` for a nobody."""
-        said = self.parameters("&")
+        said = self.seen.query
         return validators.mark(self.domain.site.fingerprint, said) if said else b""
 
-    @property
-    def asks_for_page(self) -> bool:
-        """Whether the answer will be shown as a page: by itself, in a frame, or put in place by a script."""
-        method, headers = self.request.method, self.request.headers
-        if method not in ("GET", "HEAD"):
-            return False
-        return (
-            first(headers, b"sec-fetch-dest") in _SHOWN or b"text/html" in first(headers, b"accept").lower()
-        )
-
-    def knowing(self, provider: Provider, visitor: Visitor) -> tuple[Seen, ...]:
-        """``seen`` with ``visitor`` for one of the providers."""
-        return tuple(Seen(p, visitor if p is provider else before) for p, before in self.seen)
-
-    def parameters(self, separator: str) -> bytes:
-        """The visitor's parameters as they stand on a link, ``&`` or ``&amp;`` between them."""
-        return _written(
-            tuple([(provider.parameter, visitor.identity) for provider, visitor in self.seen]), separator
-        )
-
-
-@lru_cache(maxsize=4096)
-def _written(said: tuple[tuple[str, str | None], ...], separator: str) -> bytes:
-    return separator.join(f"{name}={encode(value)}" for name, value in said if value).encode()
+    def going_on(self, headers: Headers) -> Arrival:
+        """The same with the ``headers`` that go on to the upstream."""
+        return Arrival(self.request, self.domain, headers, *self[3:])
 
 
 class Departure(NamedTuple):

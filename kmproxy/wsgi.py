@@ -14,7 +14,7 @@ from kmproxy.current import CurrentVisitor
 from kmproxy.door import Door, rewritten
 from kmproxy.forms.reading import Input
 from kmproxy.later import do
-from kmproxy.messages import Headers, Request, Response, index
+from kmproxy.messages import Headers, Request, Response, first, names, values
 from kmproxy.pages.codings import CodingError
 from kmproxy.pages.negotiated import Negotiated
 from kmproxy.pages.rewriter import PageRewriter
@@ -132,7 +132,7 @@ class _Response:
         status, headers = self._said
         code, _, reason = status.partition(" ")
         came = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
-        announced = index(came).get(b"content-length", (b"",))[0]
+        announced = first(came, b"content-length")
         if self.length is None and announced.isdigit():
             self.length = int(announced)
         response = Response(int(code), reason.encode("latin-1"), came)
@@ -248,11 +248,12 @@ def _path(environ: WSGIEnvironment) -> str:
 def _environ(environ: WSGIEnvironment, arrival: Arrival, visitor: CurrentVisitor) -> WSGIEnvironment:
     """A copy of the environ, as the app is to see it."""
     seen = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
-    for name, said in index(arrival.headers).items():
+    for name in names(arrival.headers):
         key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
         if key[5:] in _OF_CONTENT and key not in environ:
             continue
-        seen[key] = (b"; " if key == "HTTP_COOKIE" else b",").join(said).decode("latin-1")
+        separator = b"; " if key == "HTTP_COOKIE" else b","
+        seen[key] = separator.join(values(arrival.headers, name)).decode("latin-1")
     seen["kmproxy.visitor"] = visitor
     if arrival.target != arrival.request.target:
         seen["QUERY_STRING"] = arrival.target.partition(b"?")[2].decode("latin-1")

@@ -28,8 +28,8 @@ def of_page(settings: Settings, arrival: Arrival, outcome: Outcome, page: bytes)
         words, config = _unlisted(settings, arrival, outcome.element)
         return replace(told, why="other-element", words=words, config=config)
     if outcome.kind == FIELDS:
-        return _decorated(settings, told, url, arrival.parameters("&").decode(), "as hidden inputs")
-    becomes = outcome.found.filled(outcome.raw, arrival.parameters("&amp;"))
+        return _decorated(settings, told, url, arrival.seen.query.decode(), "as hidden inputs")
+    becomes = outcome.found.filled(outcome.raw, arrival.seen.query_in_html)
     return _decorated(settings, told, url, _text(becomes))
 
 
@@ -52,7 +52,7 @@ def _of_header(settings: Settings, arrival: Arrival, name: str, before: bytes, a
     if not site.links.redirects:
         config = settings.of_site(site, "links", "redirects")
         return replace(told, why="redirects", words="such headers are not decorated", config=config)
-    if not arrival.is_known:
+    if not arrival.seen.is_known:
         return replace(told, why="nobody", words=reasons.LEFT_ALONE["nobody"])
     slot = site.slot(arrival.host, arrival.origin, before, in_html=False) if url else None
     return _skipped(settings, arrival, told, url, slot) if isinstance(slot, Skip) else told

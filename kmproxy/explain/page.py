@@ -21,7 +21,7 @@ def explain_page(
     settings: Settings, engine: Engine, arrival: Arrival, response: Response, source: str
 ) -> Page:
     """What becomes of ``response``, whose body is decoded, to ``arrival``."""
-    response = response._replace(headers=without(response.headers, {b"content-encoding"}))
+    response = response._replace(headers=without(response.headers, frozenset({b"content-encoding"})))
     heard, said = engine.heed(arrival, response)
     heard = engine.submit(arrival, heard, response.status)
     departure = engine.depart(heard, said)
@@ -36,7 +36,7 @@ def explain_page(
     return Page(
         arrival.origin.removesuffix("/") + arrival.target.decode("latin-1"),
         source,
-        heard.parameters("&").decode(),
+        heard.seen.query.decode(),
         left_alone,
         tuple(links),
         tuple(decisions),
@@ -61,7 +61,7 @@ def _left_alone(settings: Settings, arrival: Arrival, departure: Departure, body
         return _decision(reason) if reason else None
     for note in departure.notes:
         return visit.decision(settings, arrival, note)
-    if arrival.is_known:
+    if arrival.seen.is_known:
         return _decision("no-page")
     return next(iter(visit.refusals(settings, arrival)), _decision("nobody"))
 

@@ -15,6 +15,8 @@ from kmproxy.messages import Headers, Request, first, without
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A header's name (RFC 9110 §5.6.2)."""
 
+_OF_A_CLICK = frozenset({b"referer", b"sec-fetch-site"})
+
 _BROWSER: Headers = (
     (b"User-Agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
     (b"Accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
@@ -66,7 +68,7 @@ def ask(
         url,
         browser_request(_method(method), target, given, click),
         _html(page) if page else None,
-        browser_request("GET", click, without(given, {b"referer", b"sec-fetch-site"})) if click else None,
+        browser_request("GET", click, without(given, _OF_A_CLICK)) if click else None,
         fetch,
     )
 
@@ -81,7 +83,7 @@ def browser_request(method: str, url: URL, given: Headers, click: URL | None = N
         own = (*own, (b"Referer", f"{click.origin}/".encode()))
     elif not first(given, b"referer"):
         own = (*own, (b"Sec-Fetch-Site", b"none"))
-    replaced = {name.lower() for name, _ in given}
+    replaced = frozenset(name.lower() for name, _ in given)
     target = (url.pathname + url.search).encode()
     return Request(method, url.protocol[:-1], url.host, target, (*without(own, replaced), *given))
 

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from kmproxy import arriving
-from kmproxy.engine import Engine, refused
+from kmproxy.asked import refused
+from kmproxy.engine import Engine
 from kmproxy.explain import reasons
 from kmproxy.explain.facts import Answer, Call, Cookie, Decision, Known
 from kmproxy.explain.settings import Settings
@@ -61,7 +62,7 @@ def decisions(settings: Settings, arrival: Arrival) -> Iterator[Decision]:
         if (note.provider, note.why) not in told:
             yield decision(settings, arrival, note)
     site = arrival.domain.site
-    if arrival.seen and arrival.is_new_to_some and not site.mint:
+    if arrival.seen and arrival.seen.is_new_to_some and not site.mint:
         words = "a first-time visitor gets no anonymous ID from kmproxy"
         yield Decision("not-minted", "", "first-visit", words, settings.of_site(site, "identity", "mint"))
 
@@ -152,7 +153,7 @@ def landed(engine: Engine, arrival: Arrival) -> Arrival | None:
     request = arrival.request
     jar = cookie.updated(cookie.read(values(request.headers, b"cookie")), arrival.cookies)
     pairs = b"; ".join(b"%b=%b" % (name.encode("latin-1"), value) for name, value in jar.items())
-    headers = without(request.headers, {b"cookie"})
+    headers = without(request.headers, frozenset({b"cookie"}))
     if pairs:
         headers = (*headers, (b"Cookie", pairs))
     return engine.arrive(request._replace(target=location, headers=headers))

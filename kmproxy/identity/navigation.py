@@ -13,6 +13,8 @@ from kmproxy.identity.crawlers import is_spider
 from kmproxy.identity.visitor import Evidence
 from kmproxy.messages import Headers, first
 
+_SHOWN = frozenset({b"document", b"iframe", b"frame", b"fencedframe"})
+
 
 def is_navigation(method: str, headers: Headers) -> bool:
     """Whether a browser or a crawler asks for a page of its own: not a frame, asset or script."""
@@ -28,6 +30,13 @@ def is_navigation(method: str, headers: Headers) -> bool:
         # A library that takes anything may be some app's own client, and its URL the app's.
         return is_spider(first(headers, b"user-agent"))
     return b"text/html" in accepted
+
+
+def is_shown(method: str, headers: Headers) -> bool:
+    """Whether the answer will be shown as a page: by itself, in a frame, or put in place by a script."""
+    if method not in ("GET", "HEAD"):
+        return False
+    return first(headers, b"sec-fetch-dest") in _SHOWN or b"text/html" in first(headers, b"accept").lower()
 
 
 def is_prefetch(headers: Headers) -> bool:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from kmproxy.identity import cookies as cookie
-from kmproxy.messages import Headers, index
+from kmproxy.messages import Headers, names
 
 What = Literal["identify", "alias", "clear", "record"]
 
@@ -48,7 +48,7 @@ class Word(NamedTuple):
 
 def words(headers: Headers) -> list[Word]:
     """What a response's headers say, in their order. Each line is one word, whatever commas it holds."""
-    if HEADERS.isdisjoint(index(headers)):
+    if not names(headers).holds(HEADERS):
         return []
     said = [(_CALLS[low], value.strip()) for name, value in headers if (low := name.lower()) in _CALLS]
     return [

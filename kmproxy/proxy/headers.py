@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from kmproxy.messages import Headers, Request, spellings, tokens, values, without
+from kmproxy.messages import Headers, Request, names, spellings, tokens, values, without
 from kmproxy.proxy.forwarded import Said, element, read
 
 HOP_BY_HOP = spellings(
@@ -18,6 +18,9 @@ HOP_BY_HOP = spellings(
 _NO_FIELDS = frozenset({b"keep-alive", b"close"})
 """What ``Connection`` says nearly always, and names no field but one that is a hop's own anyway."""
 
+_NOT_NAMED = frozenset({b"host", b"connection"})
+
+_FORWARDED = frozenset({b"forwarded"})
 _OURS = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 
 # What frameworks believe, and the servers and proxies in front of them say.
@@ -50,10 +53,10 @@ def unnamed(headers: Headers) -> Headers:
 
     Host is every hop's (RFC 9110 §7.6.1 forbids to name it there).
     """
-    named = tokens(headers, b"connection")
-    if _NO_FIELDS.issuperset(named):
+    if b"connection" not in names(headers):
         return headers
-    return without(headers, {name for name in named if name not in (b"host", b"connection")})
+    named = frozenset(tokens(headers, b"connection"))
+    return headers if named <= _NO_FIELDS else without(headers, named - _NOT_NAMED)
 
 
 class TrustedProxies:
@@ -107,7 +110,7 @@ def _forwarded_on(headers: Headers, asked: Request, peer: str) -> Headers:
     said = _forwarded(asked.headers)
     if said.chain:
         chain = b", ".join([*values(asked.headers, b"forwarded"), element(peer)])
-        kept = (*without(kept, {b"forwarded"}), (b"Forwarded", chain))
+        kept = (*without(kept, _FORWARDED), (b"Forwarded", chain))
     host = _last(asked.headers, b"x-forwarded-host") or said.host or asked.host.encode("latin-1")
     return (*kept, *_said_by_us([*_chain(asked.headers), peer.encode()], asked.scheme, host))
 

@@ -318,7 +318,7 @@ def test_inline_strips_for_the_upstream_alone() -> None:
     assert jar(arrival.cookies) == {"km_ni": "bob"}
     assert len(arrival.calls) == 1
     assert first(arrival.headers, b"x-km-identity") == b"bob"
-    assert arrival.parameters("&") == b"kmi=bob"
+    assert arrival.seen.query == b"kmi=bob"
 
 
 def test_leave_touches_no_url_but_identifies() -> None:
@@ -435,7 +435,7 @@ def test_crawlers_and_those_who_do_not_consent_get_the_clean_url_and_nothing_els
     assert (arrival.cookies, arrival.minted, arrival.calls, arrival.seen) == ((), (), (), ())
     assert rules(arrival) == [("rejected", "", reason)]
     page = arrive(ask("/p", *request_headers, cookie=km(A), agent=agent), **tables)
-    assert (page.minted, page.seen, page.parameters("&")) == ((), (), b"")
+    assert (page.minted, page.seen, page.seen.query) == ((), (), b"")
     assert first(page.headers, b"x-km-identity") == b""
 
 
@@ -523,7 +523,7 @@ def test_a_known_visitor_is_not_minted_again() -> None:
 
 def test_without_mint_a_new_visitor_stays_nobody() -> None:
     arrival = arrive(ask("/p"), **NOT_MINTING)
-    assert (arrival.minted, arrival.is_known, arrival.parameters("&")) == ((), False, b"")
+    assert (arrival.minted, arrival.seen.is_known, arrival.seen.query) == ((), False, b"")
     assert first(arrival.headers, b"x-km-identity") == b""
 
 
@@ -553,8 +553,8 @@ def test_both_vendors_identify_at_once() -> None:
         ("arrival", "kissmetrics", "anonymous-adopted"),
         ("arrival", "mixpanel", "anonymous-adopted"),
     ]
-    assert arrival.parameters("&") == f"kmi={K_ENCODED}&distinct_id={device}".encode()
-    assert arrival.parameters("&amp;") == f"kmi={K_ENCODED}&amp;distinct_id={device}".encode()
+    assert arrival.seen.query == f"kmi={K_ENCODED}&distinct_id={device}".encode()
+    assert arrival.seen.query_in_html == f"kmi={K_ENCODED}&amp;distinct_id={device}".encode()
 
 
 def test_one_vendors_bad_id_does_not_keep_the_other_from_identifying() -> None:
@@ -688,7 +688,7 @@ def test_without_recording_nobody_is_identified_and_the_url_stays(url: str, cook
     assert arrival is not None
     assert (arrival.answer, arrival.target) == (None, request.target)
     assert (arrival.cookies, arrival.calls) == ((), ())
-    assert b"ann" not in arrival.parameters("&")
+    assert b"ann" not in arrival.seen.query
 
 
 def test_the_same_arrival_is_always_decided_alike() -> None:
@@ -704,4 +704,4 @@ def test_an_arrival_whose_redirect_is_followed_comes_to_rest() -> None:
     cookie = "; ".join(f"{name}={quote(value)}" for name, value in jar(arrival.cookies).items())
     then = arrive(ask(location(arrival), *FROM_BLOG, cookie=cookie))
     assert (then.answer, then.cookies, then.minted, then.calls) == (None, (), (), ())
-    assert then.parameters("&") == f"kmi={K_ENCODED}".encode()
+    assert then.seen.query == f"kmi={K_ENCODED}".encode()

@@ -203,7 +203,7 @@ def test_an_event_of_the_url_is_not_recorded_for_who_ignores_kissmetrics() -> No
 
 def test_who_comes_from_a_page_of_this_host_without_the_sdks_cookie_is_not_made_another_device() -> None:
     arrival = arrive(ask("/next", *FROM_HERE, cookie=km(A)), **BOTH)
-    assert (arrival.minted, arrival.parameters("&")) == ((), f"kmi={quote(A, safe='')}".encode())
+    assert (arrival.minted, arrival.seen.query) == ((), f"kmi={quote(A, safe='')}".encode())
     assert metrics(arrival) == counted(("rejected", "mixpanel", "cookie-not-kept"))
 
 

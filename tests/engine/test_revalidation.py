@@ -52,7 +52,7 @@ class Upstream:
             return Response(
                 200, b"", ((b"Content-Type", b"text/html"), (b"Cache-Control", b"no-cache"), *facts)
             )
-        return Response(304, b"", facts if self.says_etag else without(facts, {b"etag"}))
+        return Response(304, b"", facts if self.says_etag else without(facts, frozenset({b"etag"})))
 
     def _facts(self) -> Headers:
         etag = ((b"ETag", self.etag % self.version),) if self.etag else ()
@@ -123,7 +123,7 @@ class World:
         before, body = self.stored
         etag = first(before, b"etag")
         assert first(headers, b"etag") in (b"", etag)
-        kept = without(before, {name.lower() for name, _ in headers})
+        kept = without(before, frozenset(name.lower() for name, _ in headers))
         self.stored = ((*kept, *headers), body)
         assert values(self.stored[0], b"etag") == ([etag] if etag else [])
         if b"-km" in etag:
