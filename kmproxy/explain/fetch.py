@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from kmproxy.errors import QuestionError
-from kmproxy.messages import Response, tokens
+from kmproxy.messages import Response, tokens, without
 from kmproxy.observer import Observers
 from kmproxy.pages.codings import SUPPORTED, decoder
-from kmproxy.proxy.headers import end_to_end, forwarded
+from kmproxy.proxy.headers import unnamed
+from kmproxy.proxy.hop import hop
 from kmproxy.proxy.upstreams import Upstreams
 from kmproxy.upstream import Exchange, Timeouts
 from kmproxy.visit import Arrival
@@ -21,7 +22,8 @@ async def fetch(arrival: Arrival, timeouts: Timeouts) -> Response:
         raise QuestionError(f"{arrival.domain.host} has no upstream to ask; give its page as a file")
     upstreams = Upstreams([arrival.domain], timeouts, Observers())
     asked = arrival.request
-    headers = forwarded(end_to_end(arrival.headers), asked, "127.0.0.1", trusted=False)
+    here = hop(asked.headers, "127.0.0.1", trusted=False, secure=asked.scheme == "https")
+    headers = (*without(unnamed(arrival.headers), here.replaced), *here.said)
     try:
         exchange = await upstreams.exchange(
             arrival.domain, asked.method.encode(), arrival.target, headers, None

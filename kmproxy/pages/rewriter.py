@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
+from types import MappingProxyType
 
 from kmproxy.pages import blocks, charset, compressed
 from kmproxy.pages.blocks import ChunkEncoder, Job
@@ -27,6 +28,26 @@ class PageRewriter:
     if that is another one.
     """
 
+    # How every page begins: a page seen before changes next to nothing of it.
+    left_alone = ""
+    """Why the page was let by as it came, if it was."""
+    was_known = False
+    """Whether a template was filled, once the page is through."""
+    decorated = 0
+    """Links decorated, once the page is through."""
+    skipped: Mapping[str, int] = MappingProxyType({})
+    """Links left alone, by reason, once the page is through."""
+
+    _raw: list[bytes] | None
+    """What came in before anything was let out; None from then on."""
+    _waiting: Waiting | None = None
+    """While the body is waited for: what of it is held back meanwhile."""
+    _chunks: list[Chunk] | None = None
+    _first = b""
+    """The first decoded bytes, until enough have come to judge the page by."""
+    _passing = False
+    _jobs: tuple[Job, ...] = ()
+
     def __init__(
         self,
         coding: bytes,
@@ -43,24 +64,9 @@ class PageRewriter:
         self._texts = texts
         self._templates = templates
         self._page = page
-        may_wait = self._made in compressed.CODINGS and length <= MAX_WHOLE
-        self._waiting = Waiting(templates.patience) if may_wait else None
-        """While the body is waited for: what of it is held back meanwhile."""
-        self._chunks: list[Chunk] | None = [] if self._waiting else None
-        self._raw: list[bytes] | None = []
-        """What came in before anything was let out; None from then on."""
-        self._first = b""
-        """The first decoded bytes, until enough have come to judge the page by."""
-        self._passing = False
-        self.left_alone = ""
-        """Why the page was let by as it came, if it was."""
-        self.was_known = False
-        """Whether a template was filled, once the page is through."""
-        self.decorated = 0
-        """Links decorated, once the page is through."""
-        self.skipped: dict[str, int] = {}
-        """Links left alone, by reason, once the page is through."""
-        self._jobs: list[Job] = []
+        self._raw = []
+        if self._made in compressed.CODINGS and length <= MAX_WHOLE:
+            self._waiting, self._chunks = Waiting(templates.patience), []
 
     @cached_property
     def _scan(self) -> PageScan:
@@ -179,7 +185,7 @@ class PageRewriter:
             self._templates.put(key, Template(None, 0, self.skipped))
             return body
         if self._templates.seen_before(key) and not any(chunk.kinds for chunk in chunks):
-            self._jobs.append(partial(_build, self._templates, key, chunks, self.skipped))
+            self._jobs = (partial(_build, self._templates, key, chunks, self.skipped),)
         return out
 
     def _decode(self, data: bytes) -> bytes:
@@ -232,7 +238,7 @@ class PageRewriter:
         return self._bypass.write(b"".join(self._raw))
 
 
-def _build(templates: Templates, key: Key, chunks: list[Chunk], skipped: dict[str, int]) -> None:
+def _build(templates: Templates, key: Key, chunks: list[Chunk], skipped: Mapping[str, int]) -> None:
     pieces = [b""]
     for chunk in chunks:
         pieces[-1] += chunk.pieces[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
@@ -63,7 +64,7 @@ class Template:
     """None: it leaves as it came, for there is nothing to decorate."""
 
     decorated: int
-    skipped: dict[str, int]
+    skipped: Mapping[str, int]
 
 
 @dataclass(slots=True)

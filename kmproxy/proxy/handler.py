@@ -12,14 +12,15 @@ from aiohttp import HttpVersion10, HttpVersion11
 from kmproxy.arriving import plain_answer
 from kmproxy.engine import Engine
 from kmproxy.later import Later
-from kmproxy.messages import Request, Response, first, values
+from kmproxy.messages import Request, Response, first, names, values, without
 from kmproxy.observer import Observer
 from kmproxy.outbox import Outbox
 from kmproxy.pages.codings import CodingError
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.passage import Passage, through
 from kmproxy.proxy.body import BodyError, Bounds, admit, body
-from kmproxy.proxy.headers import TrustedProxies, end_to_end, forwarded, scheme, unnamed
+from kmproxy.proxy.headers import TrustedProxies, end_to_end, unnamed
+from kmproxy.proxy.hop import Hop, hop
 from kmproxy.proxy.incoming import Incoming
 from kmproxy.proxy.outgoing import Outgoing
 from kmproxy.proxy.pipe import Switching, offered, pipe
@@ -81,8 +82,12 @@ class ProxyHandler:
         status = _unserved(message)
         if status:
             return self._refuse(message, status)
-        trusted = message.connection.peer in self._trusted
-        request = _request(message, trusted=trusted)
+        connection = message.connection
+        peer = connection.peer
+        here = hop(
+            message.headers, peer, trusted=peer in self._trusted, secure=connection.ssl_context is not None
+        )
+        request = _request(message, here)
         if request is None:
             return self._refuse(message, 400)
         arrival = await through(self._passage.arrive(request), self._put)
@@ -94,9 +99,9 @@ class ProxyHandler:
         if not arrival.domain.upstreams:
             return self._refuse(message, 421)
         try:
-            return await self._relay(message, arrival, trusted=trusted)
+            return await self._relay(message, arrival, here)
         except (asyncio.CancelledError, ConnectionError):
-            if message.connection.is_lost:
+            if connection.is_lost:
                 self._observer.failed("client-left")  # nginx's 499: there is nobody to answer.
             raise
 
@@ -104,9 +109,9 @@ class ProxyHandler:
         await self._outbox.put(calls)
         self._wake_sender()
 
-    async def _relay(self, message: Incoming, arrival: Arrival, *, trusted: bool) -> Outgoing:
+    async def _relay(self, message: Incoming, arrival: Arrival, here: Hop) -> Outgoing:
         try:
-            exchange = await self._send(message, arrival, trusted=trusted)
+            exchange = await self._send(message, arrival, here)
         except UpstreamError as error:
             return self._fail(message, arrival, error)
         except BodyError as error:
@@ -118,9 +123,9 @@ class ProxyHandler:
         finally:
             exchange.close()
 
-    async def _send(self, message: Incoming, arrival: Arrival, *, trusted: bool) -> Exchange:
+    async def _send(self, message: Incoming, arrival: Arrival, here: Hop) -> Exchange:
         asked = arrival.request
-        headers = forwarded(arrival.headers, asked, message.connection.peer, trusted=trusted)
+        headers = (*arrival.headers, *here.said)
         upload = None
         if message.has_body:
             admit(message, self._bounds)
@@ -137,7 +142,7 @@ class ProxyHandler:
 
     async def _answer(self, message: Incoming, arrival: Arrival, exchange: Exchange) -> Outgoing:
         head = exchange.head
-        upstream = Response(head.status, head.reason, unnamed(head.headers))
+        upstream = Response(head.status, head.reason, end_to_end(head.headers))
         departure = await through(self._passage.depart(arrival, upstream), self._put)
         if isinstance(exchange, Tunnel):
             chosen = b", ".join(values(head.headers, b"upgrade"))
@@ -182,6 +187,9 @@ class ProxyHandler:
 
 async def _pass(exchange: Exchange, response: Outgoing) -> None:
     """The body, piece by piece as it comes."""
+    if data := exchange.whole(_COALESCED):
+        await response.write(data)
+        return
     exchange.keep(HIGH_WATER)
     while True:
         data = exchange.read_nowait()
@@ -195,6 +203,9 @@ async def _pass(exchange: Exchange, response: Outgoing) -> None:
 
 async def _rewrite(exchange: Exchange, message: Incoming, response: Outgoing, rewriter: PageRewriter) -> None:
     """The body as the rewriter lets it out; whole, if it came without a pause."""
+    if data := exchange.whole(rewriter.at_once):
+        response.set_whole(rewriter.write(data) + rewriter.finish())
+        return
     while True:
         data = exchange.read_nowait()
         if data is None:
@@ -250,18 +261,17 @@ def _unserved(message: Incoming) -> int:
         return 505
     if message.method in ("CONNECT", "TRACE"):
         return 405
-    codings = values(message.headers, b"transfer-encoding")
-    if not codings:
+    if b"transfer-encoding" not in names(message.headers):
         return 0
+    codings = values(message.headers, b"transfer-encoding")
     if message.version == HttpVersion10 or not codings[0]:
         return 400  # RFC 9112 §6.1: whoever stands in front may not have read it as chunks.
     return 0 if codings[0].lower() == b"chunked" else 501
 
 
-def _request(message: Incoming, *, trusted: bool) -> Request | None:
+def _request(message: Incoming, here: Hop) -> Request | None:
     """The request as the engine reads it; None where its target and its Host disagree."""
-    headers = message.headers
-    host = first(headers, b"host").decode("latin-1")
+    host = first(message.headers, b"host").decode("latin-1")
     target = message.target
     if not target.startswith(b"/") and target != b"*":
         # Absolute-form (RFC 9112 §3.2.2) must not pick another site than Host does.
@@ -269,5 +279,5 @@ def _request(message: Incoming, *, trusted: bool) -> Request | None:
         target = target[len(prefix) :] if target.lower().startswith(prefix.lower()) else b"?"
         if not target.startswith(b"/"):
             return None
-    typed = scheme(headers, trusted=trusted, secure=message.connection.ssl_context is not None)
-    return Request(message.method, typed, host, target, end_to_end(headers))
+    headers = without(unnamed(message.headers), here.replaced)
+    return Request(message.method, here.scheme, host, target, headers)

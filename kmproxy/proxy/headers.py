@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from kmproxy.messages import Headers, Request, names, spellings, tokens, values, without
-from kmproxy.proxy.forwarded import Said, element, read
+from kmproxy.messages import Headers, pick, spellings, tokens, values, without
+from kmproxy.proxy.forwarded import Said, read
 
 HOP_BY_HOP = spellings(
     {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization"}
@@ -15,28 +15,11 @@ HOP_BY_HOP = spellings(
 )
 """RFC 9110 §7.6.1, and what older and newer specifications add to it."""
 
-_NO_FIELDS = frozenset({b"keep-alive", b"close"})
-"""What ``Connection`` says nearly always, and names no field but one that is a hop's own anyway."""
+FORWARDING = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded"})
+"""What a proxy says of who asked it, in lower case."""
 
+_CONNECTION = frozenset({b"connection"})
 _NOT_NAMED = frozenset({b"host", b"connection"})
-
-_FORWARDED = frozenset({b"forwarded"})
-_OURS = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
-
-# What frameworks believe, and the servers and proxies in front of them say.
-_BELIEVED = frozenset(
-    {b"forwarded", b"x-real-ip", b"true-client-ip", b"x-client-ip", b"x-cluster-client-ip"}
-    | {b"x-forwarded-port", b"x-forwarded-prefix", b"x-forwarded-server", b"x-forwarded-by"}
-    | {b"x-forwarded-ssl", b"x-forwarded-scheme", b"x-forwarded-protocol", b"x-forwarded-client-cert"}
-    | {b"x-forwarded-path", b"x-forwarded-uri", b"x-forwarded-method", b"x-forwarded-access-token"}
-    | {b"x-forwarded-user", b"x-forwarded-email", b"x-forwarded-groups", b"x-forwarded-preferred-username"}
-)
-
-# Said anew by each proxy, whoever said it before; and 100-continue, which is answered here.
-_REPLACED = spellings(_OURS) | {b"expect"}
-_UNDERSCORED = spellings(_BELIEVED) - _BELIEVED
-_REPLACED_OF_TRUSTED = _REPLACED | _UNDERSCORED
-_REPLACED_OF_STRANGERS = _REPLACED | _UNDERSCORED | _BELIEVED
 
 
 def end_to_end(headers: Headers) -> Headers:
@@ -53,10 +36,15 @@ def unnamed(headers: Headers) -> Headers:
 
     Host is every hop's (RFC 9110 §7.6.1 forbids to name it there).
     """
-    if b"connection" not in names(headers):
-        return headers
-    named = frozenset(tokens(headers, b"connection"))
-    return headers if named <= _NO_FIELDS else without(headers, named - _NOT_NAMED)
+    said = pick(headers, _CONNECTION)
+    named = _named(said) if said else None
+    return without(headers, named) if named else headers
+
+
+@lru_cache(maxsize=1024)
+def _named(said: Headers) -> frozenset[bytes]:
+    """What is named but is no hop's own anyway, as ``keep-alive`` and ``close`` are."""
+    return frozenset(tokens(said, b"connection")) - HOP_BY_HOP - _NOT_NAMED - {b"close"}
 
 
 class TrustedProxies:
@@ -78,60 +66,25 @@ class TrustedProxies:
         return any((mapped or address) in network for network in self._networks)
 
 
-def scheme(headers: Headers, *, trusted: bool, secure: bool) -> str:
-    """The scheme the visitor typed: the last proxy's word if it is trusted, else the connection's."""
-    said = (_last(headers, b"x-forwarded-proto") or _forwarded(headers).proto) if trusted else b""
-    if said in (b"http", b"https"):
-        return said.decode()
-    return "https" if secure else "http"
-
-
-def forwarded(headers: Headers, asked: Request, peer: str, *, trusted: bool) -> Headers:
-    """The ``headers`` of what was ``asked``, with X-Forwarded-For, -Proto and -Host.
-
-    A trusted proxy's chain grows, and what else it says stands; any other's word is replaced.
-    """
-    if trusted:
-        return _forwarded_on(headers, asked, peer)
-    kept = without(headers, _REPLACED_OF_STRANGERS)
-    return (*kept, *_said_by_us([peer.encode()], asked.scheme, asked.host.encode("latin-1")))
-
-
 def client(headers: Headers, peer: str, trusted: TrustedProxies) -> str:
     """The visitor's address: the nearest to us that is none of the ``trusted`` proxies."""
-    chain = _chain(headers)
-    while chain and peer in trusted:
-        peer = chain.pop().decode("latin-1")
+    known = chain(headers)
+    while known and peer in trusted:
+        peer = known.pop().decode("latin-1")
     return peer
 
 
-def _forwarded_on(headers: Headers, asked: Request, peer: str) -> Headers:
-    kept = without(headers, _REPLACED_OF_TRUSTED)
-    said = _forwarded(asked.headers)
-    if said.chain:
-        chain = b", ".join([*values(asked.headers, b"forwarded"), element(peer)])
-        kept = (*without(kept, _FORWARDED), (b"Forwarded", chain))
-    host = _last(asked.headers, b"x-forwarded-host") or said.host or asked.host.encode("latin-1")
-    return (*kept, *_said_by_us([*_chain(asked.headers), peer.encode()], asked.scheme, host))
-
-
-def _chain(headers: Headers) -> list[bytes]:
+def chain(headers: Headers) -> list[bytes]:
     """Whom each hop before the last was asked by, by either header."""
-    return tokens(headers, b"x-forwarded-for") or [*_forwarded(headers).chain]
+    return tokens(headers, b"x-forwarded-for") or [*said(headers).chain]
 
 
-def _said_by_us(addresses: Sequence[bytes], scheme: str, host: bytes) -> Headers:
-    # Behind a Unix socket there is no peer; an empty address would be taken for one.
-    chain = b", ".join([address for address in addresses if address])
-    told = ((b"X-Forwarded-Proto", scheme.encode()), (b"X-Forwarded-Host", host))
-    return ((b"X-Forwarded-For", chain), *told) if chain else told
-
-
-def _forwarded(headers: Headers) -> Said:
+def said(headers: Headers) -> Said:
+    """What ``Forwarded`` says."""
     return read(b",".join(values(headers, b"forwarded")))
 
 
-def _last(headers: Headers, name: bytes) -> bytes:
+def last(headers: Headers, name: bytes) -> bytes:
     """The last element of a list header, in lower case: the nearest proxy's own."""
-    said = tokens(headers, name)
-    return said[-1] if said else b""
+    found = tokens(headers, name)
+    return found[-1] if found else b""

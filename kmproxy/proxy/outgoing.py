@@ -11,15 +11,14 @@ from struct import pack
 
 from aiohttp import HttpVersion10, HttpVersion11
 
-from kmproxy.messages import Headers
-from kmproxy.proxy.headers import HOP_BY_HOP
+from kmproxy.messages import Headers, names
 from kmproxy.proxy.incoming import Incoming
 
 _NO_BODY = frozenset({204, 304})
 
 
 class Outgoing:
-    """Status, reason and end-to-end headers as given; framing and other hop-by-hop headers are ours."""
+    """Status, reason and headers as given, which are end-to-end ones; all that is of the hop is added."""
 
     __slots__ = (
         *("_body", "_chunked", "_has_no_body", "_head", "_headers", "_reason", "_request", "_whole"),
@@ -53,9 +52,7 @@ class Outgoing:
             return
         self.keep_alive = request.keep_alive and not request.connection.is_ending
         self._has_no_body = request.method == "HEAD" or self.status in _NO_BODY
-        lines = [field for field in self._headers if field[0].lower() not in HOP_BY_HOP]
-        lines += self._framing(request)
-        lines += self._connection_fields(request)
+        lines = (*self._headers, *self._framing(request), *self._connection_fields(request))
         version = b"1.0" if request.version == HttpVersion10 else b"1.1"
         start = b"HTTP/%b %d %b" % (version, self.status, self._reason)
         head = b"\r\n".join([start, *map(b": ".join, lines), b"", b""])
@@ -71,7 +68,7 @@ class Outgoing:
             return ()
         if self._whole:
             return ((b"Content-Length", b"%d" % len(self._body)),)
-        if any(name.lower() == b"content-length" for name, _ in self._headers):
+        if b"content-length" in names(self._headers):
             return ()
         if request.version >= HttpVersion11:
             self._chunked = True

@@ -54,6 +54,15 @@ class Exchange:
             raise self._error
         return b"" if self._connection is None else None
 
+    def whole(self, most: int) -> bytes | None:
+        """What is still to be read, if all of it is here and no more than ``most`` bytes; else None."""
+        if self._connection is not None or self._error is not None or self.buffered > most:
+            return None
+        pieces, self.buffered = self._pieces, 0
+        data = pieces.popleft() if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        return data
+
     def keep(self, most: int) -> None:
         """Have up to ``most`` bytes wait in memory: many for who only passes them on."""
         if self._connection is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kmproxy.messages import Headers
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(NamedTuple):
     """The status line and the header fields of a final response (never 1xx).
 
     ``reason`` may be empty or hold any byte but CR and LF; ``version`` is ``1.0`` or ``1.1``.

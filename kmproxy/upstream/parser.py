@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import httptools
 
@@ -18,8 +18,7 @@ body, such as trailers. Far above nginx's 8 KiB: a long CSP and a pile of cookie
 MAX_HEADERS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Complete:
+class Complete(NamedTuple):
     """The response is whole. ``reusable``: another request may follow on its connection."""
 
     reusable: bool

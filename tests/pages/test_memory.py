@@ -137,7 +137,7 @@ def test_a_page_seen_before_is_filled_without_being_read(coding: bytes) -> None:
 
     assert decoded(coding, rewriter.finish()) == filled(page, b"kmi=bbbb")
     assert rewriter.decorated == page.count(LINK)
-    assert rewriter.jobs == []
+    assert not rewriter.jobs
     assert sum(chunk.sights for chunk in memory.chunks._chunks.values()) == sights
     assert {id(chunk) for chunk in memory.chunks._chunks.values()} == known
 

@@ -6,9 +6,10 @@ from ipaddress import ip_network
 
 import pytest
 
-from kmproxy.messages import Headers, Request
+from kmproxy.messages import Headers, without
 from kmproxy.proxy.forwarded import element
-from kmproxy.proxy.headers import TrustedProxies, client, end_to_end, forwarded, scheme
+from kmproxy.proxy.headers import TrustedProxies, client, unnamed
+from kmproxy.proxy.hop import hop
 
 FOR, PROTO, HOST = b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host"
 
@@ -114,14 +115,13 @@ def chain(addresses: bytes, proto: bytes = b"http", host: bytes = b"a.example") 
 def test_what_is_said_of_the_visitor_is_believed_of_trusted_proxies_only(
     came: Headers, peer_is: bool, left: Headers
 ) -> None:
-    asked = _asked(scheme(came, trusted=peer_is, secure=False), came)
-    assert forwarded(came, asked, "9.9.9.9", trusted=peer_is) == left
+    assert _sent_on(came, trusted=peer_is) == left
 
 
 @pytest.mark.parametrize(("said", "found"), [(b"http", "http"), (b"", "https"), (b"gopher", "https")])
 def test_a_trusted_proxy_may_say_that_a_tls_connection_carries_plain_http(said: bytes, found: str) -> None:
-    assert scheme(((PROTO, said),), trusted=True, secure=True) == found
-    assert scheme(((PROTO, said),), trusted=False, secure=True) == "https"
+    assert hop(((PROTO, said),), "9.9.9.9", trusted=True, secure=True).scheme == found
+    assert hop(((PROTO, said),), "9.9.9.9", trusted=False, secure=True).scheme == "https"
 
 
 @pytest.mark.parametrize(
@@ -132,19 +132,23 @@ def test_the_hop_adds_itself_in_the_headers_own_grammar(peer: str, said: bytes) 
 
 
 def test_nobody_behind_a_unix_socket_has_an_address() -> None:
-    left = forwarded((), _asked("http", ()), "", trusted=False)
-    assert left == ((PROTO, b"http"), (HOST, b"a.example"))
+    assert _sent_on((), "") == ((PROTO, b"http"), (HOST, b"a.example"))
 
 
 def test_a_client_can_not_have_the_proxys_own_headers_removed_by_nominating_them() -> None:
     came = ((b"Connection", b"X-Forwarded-For, x-mine"), (b"X-Mine", b"1"))
-    left = forwarded(end_to_end(came), _asked("http", came), "9.9.9.9", trusted=False)
+    left = _sent_on(came)
     assert left[0] == (FOR, b"9.9.9.9")
     assert b"X-Mine" not in dict(left)
 
 
-def _asked(scheme: str, headers: Headers) -> Request:
-    return Request("GET", scheme, "a.example", b"/", headers)
+def _sent_on(came: Headers, peer: str = "9.9.9.9", *, trusted: bool = False) -> Headers:
+    """What an upstream is told, but for the Host."""
+    came = ((b"Host", b"a.example"), *came)
+    here = hop(came, peer, trusted=trusted, secure=False)
+    host, *left = (*without(unnamed(came), here.replaced), *here.said)
+    assert host == came[0]
+    return tuple(left)
 
 
 @pytest.mark.parametrize(
