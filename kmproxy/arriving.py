@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from kmproxy import validators
 from kmproxy.identity.navigation import comes_from, evidence
 from kmproxy.identity.provider import Inbound, Provider, Randomness
 from kmproxy.identity.visitor import Decision, Evidence, Visitor
 from kmproxy.links import query
-from kmproxy.messages import Headers, Response, spellings, values, without
-from kmproxy.pages.codings import SUPPORTED
+from kmproxy.messages import Headers, Response, names, spellings, without
 from kmproxy.visit import Arrival, Note
 
 IDENTITY_HEADERS = frozenset({b"x-km-identity", b"x-km-anonymous-id"})
 """Request headers that tell the upstream who the visitor is; nobody else may set them."""
 
 _CLAIMS = spellings(IDENTITY_HEADERS)
+_CLAIMS_AND_CONDITIONS = _CLAIMS | validators.CONDITIONS
 _ENCODING = frozenset({b"accept-encoding"})
 
 _TEXT = (b"Content-Type", b"text/plain; charset=utf-8")
@@ -166,25 +165,11 @@ def plain_answer(status: int, reason: bytes, text: str, method: str) -> Response
 
 def for_upstream(arrival: Arrival) -> Headers:
     """The request's headers with our word on who the visitor is, and never anybody else's."""
-    page, headers = arrival.asked.for_page, arrival.headers
-    if page:
-        headers = _readable_codings(headers)
-    if validators.is_conditional(headers):
-        headers = validators.for_upstream(arrival.request.method, headers, arrival.mark, page=page)
-    return (*without(headers, _CLAIMS), *arrival.seen.claims)
-
-
-def _readable_codings(headers: Headers) -> Headers:
-    """Accept-Encoding without what could not be read; untouched if there is no such coding."""
-    readable = _readable(b",".join(values(headers, b"accept-encoding")))
-    if not readable:
-        return headers
-    return (*without(headers, _ENCODING), (b"Accept-Encoding", readable))
-
-
-@lru_cache(maxsize=1024)
-def _readable(offered: bytes) -> bytes:
-    """The codings of ``offered`` that can be read; ``b""`` where all can."""
-    codings = [coding for part in offered.lower().split(b",") if (coding := part.strip())]
-    known = [coding for coding in codings if coding.partition(b";")[0].strip() in SUPPORTED]
-    return b"" if known == codings else b", ".join(known) or b"identity"
+    asked, headers = arrival.asked, arrival.headers
+    if asked.codings:
+        headers = (*without(headers, _ENCODING), (b"Accept-Encoding", asked.codings))
+    if names(headers).holds(_CLAIMS_AND_CONDITIONS):
+        method = arrival.request.method
+        headers = validators.for_upstream(method, headers, arrival.mark, page=asked.for_page)
+        headers = without(headers, _CLAIMS)
+    return (*headers, *arrival.seen.claims)

@@ -13,11 +13,12 @@ from kmproxy.identity.cookies import Cookies
 from kmproxy.identity.crawlers import is_crawler
 from kmproxy.identity.navigation import is_navigation, is_prefetch, is_shown
 from kmproxy.messages import Headers, first, values
+from kmproxy.pages.codings import SUPPORTED
 from kmproxy.site import Site
 
 FIELDS = frozenset(
     {b"cookie", b"user-agent", b"dnt", b"sec-gpc", b"sec-fetch-dest", b"x-requested-with", b"accept"}
-    | {b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"}
+    | {b"sec-purpose", b"purpose", b"x-purpose", b"x-moz", b"accept-encoding"}
 )
 """The names of the fields that tell it (in lower case)."""
 
@@ -37,6 +38,9 @@ class Asked(NamedTuple):
     for_page: bool
     """Whether the answer will be shown as a page: by itself, in a frame, or put in place by a script."""
 
+    codings: bytes
+    """What a page is asked for in, of what is offered, so that it can be read; ``b""`` where all can."""
+
 
 def asked(site: Site, method: str, fields: Headers) -> Asked:
     """What the ``fields`` tell on a ``site``."""
@@ -44,9 +48,15 @@ def asked(site: Site, method: str, fields: Headers) -> Asked:
     refusal = refused(site, fields, jar)
     # Each vendor's visitor, unless they have opted out of that one.
     followed = [Seen(p, p.read(jar)) for p in site.providers if not refusal and p.opted_out(jar) is None]
-    navigation = is_navigation(method, fields)
+    for_page = is_shown(method, fields)
     return Asked(
-        jar, refusal, Acquaintance(followed), navigation, is_prefetch(fields), is_shown(method, fields)
+        jar,
+        refusal,
+        Acquaintance(followed),
+        is_navigation(method, fields),
+        is_prefetch(fields),
+        for_page,
+        _readable(b",".join(values(fields, b"accept-encoding"))) if for_page else b"",
     )
 
 
@@ -55,3 +65,9 @@ def refused(site: Site, headers: Headers, jar: Cookies) -> str | None:
     if is_crawler(first(headers, b"user-agent")):
         return "crawler"
     return site.consent.refusal(headers, jar)
+
+
+def _readable(offered: bytes) -> bytes:
+    codings = [coding for part in offered.lower().split(b",") if (coding := part.strip())]
+    known = [coding for coding in codings if coding.partition(b";")[0].strip() in SUPPORTED]
+    return b"" if known == codings else b", ".join(known) or b"identity"

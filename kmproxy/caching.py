@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 from kmproxy import validators
 from kmproxy.messages import Headers, Names, first, names, values, without
@@ -14,7 +15,9 @@ from kmproxy.messages import Headers, Names, first, names, values, without
 _NONE: frozenset[bytes] = frozenset()
 _CONTROL = frozenset({b"cache-control"})
 _VARY = frozenset({b"vary"})
-_CONTROL_AND_VARY = _CONTROL | _VARY
+TELLING = _CONTROL | _VARY
+"""The names (in lower case) of what is said to caches and can go on being said to the visitor's own."""
+
 # They speak of the upstream's bytes, which are not the ones that leave.
 _OF_THE_BODY = frozenset(
     b"content-length etag last-modified accept-ranges trailer"
@@ -28,16 +31,35 @@ _DIRECTIVE = re.compile(rb"""(?:[^,"]|"(?:[^"\\]|\\.)*"?)+""", re.DOTALL)
 _SHARED_DIRECTIVES = frozenset({b"public", b"s-maxage", b"private", b"proxy-revalidate"})
 
 
-def personal(headers: Headers, mark: bytes) -> Headers:
+class Privacy(NamedTuple):
+    """What becomes of a head so that no shared cache keeps what it is of."""
+
+    replaced: frozenset[bytes]
+    """Names (in lower case) of what goes."""
+
+    said: Headers
+    """What is said instead."""
+
+
+def privacy(known: Names, fields: Headers, unwanted: frozenset[bytes] = _OF_THE_BODY) -> Privacy:
+    """For a head of these names and, of ``TELLING``, these ``fields``: as for a body of its own."""
+    control = (b"Cache-Control", _not_shared(b",".join(values(fields, b"cache-control"))))
+    vary = _varying(b",".join(values(fields, b"vary")))
+    replaced = unwanted | (TELLING if vary else _CONTROL) | _for_shared_caches(known)
+    return Privacy(replaced, (control, (b"Vary", vary)) if vary else (control,))
+
+
+def personal(headers: Headers, mark: bytes, privacy: Privacy) -> Headers:
     """The headers of a body of its own: the visitor's own validator, no shared cache."""
+    kept = (*without(headers, privacy.replaced), *privacy.said)
     etag = validators.marked(headers, mark)
-    kept = _private(headers, _OF_THE_BODY)
     return (*kept, (b"ETag", etag)) if etag else kept
 
 
 def private(headers: Headers) -> Headers:
     """No shared cache may keep this; what was said of the visitor's own cache stays."""
-    return _private(headers, _NONE)
+    found = privacy(names(headers), headers, _NONE)
+    return (*without(headers, found.replaced), *found.said)
 
 
 def unstored(headers: Headers) -> Headers:
@@ -68,25 +90,6 @@ def is_attachment(headers: Headers) -> bool:
     return disposition not in (b"", b"inline") and b"=" not in disposition
 
 
-def _private(headers: Headers, unwanted: frozenset[bytes]) -> Headers:
-    known = names(headers)
-    replaced, said = _kept_from_others(known, known.pick(_CONTROL_AND_VARY)(headers), unwanted)
-    return (*without(headers, replaced), *said)
-
-
-@lru_cache(maxsize=1024)
-def _kept_from_others(
-    known: Names, fields: Headers, unwanted: frozenset[bytes]
-) -> tuple[frozenset[bytes], Headers]:
-    """The names of what goes, ``unwanted`` and more, and what is said in its place."""
-    said = [(b"Cache-Control", _not_shared(b",".join(values(fields, b"cache-control"))))]
-    if vary := _varying(b",".join(values(fields, b"vary"))):
-        said.append((b"Vary", vary))
-    replaced = _CONTROL_AND_VARY if vary else _CONTROL
-    return unwanted | replaced | _for_shared_caches(known), tuple(said)
-
-
-@lru_cache(maxsize=1024)
 def _not_shared(said: bytes) -> bytes:
     """A Cache-Control that lets the visitor's own cache do what it might, and no other."""
     kept = [directive for directive in _directives(said) if _name(directive) not in _SHARED_DIRECTIVES]

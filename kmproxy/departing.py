@@ -8,7 +8,7 @@ from typing import NamedTuple
 from kmproxy import caching, validators
 from kmproxy.links.decorate import Skip
 from kmproxy.links.refresh import url_span
-from kmproxy.messages import Headers, Response, first, pick, tokens, values
+from kmproxy.messages import Headers, Names, Response, first, names, tokens, values
 from kmproxy.pages import charset, codings
 from kmproxy.pages.chunks import Texts
 from kmproxy.pages.rewriter import PageRewriter
@@ -17,7 +17,8 @@ from kmproxy.visit import Arrival
 
 _PAGES = frozenset({b"text/html", b"application/xhtml+xml"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_TELLING = frozenset({b"content-type", b"content-encoding", b"content-disposition", b"cache-control"})
+_TELLING = frozenset({b"content-type", b"content-encoding", b"content-disposition"}) | caching.TELLING
+_LEADS = frozenset({b"location", b"refresh"})
 _WITHOUT_PAGE = frozenset({204, 205, 206})
 
 
@@ -31,18 +32,22 @@ class Body(NamedTuple):
     """Why a page that could be personal leaves as it came, or None."""
 
     coding: bytes
+    privacy: caching.Privacy
+    """What becomes of its head where it is made for one visitor."""
 
 
 def body(status: int, headers: Headers) -> Body:
     """What the head tells; the next page's of a route tells the same."""
-    return _body(status, pick(headers, _TELLING))
+    known = names(headers)
+    return _body(status, known, known.pick(_TELLING)(headers))
 
 
 @lru_cache(maxsize=4096)
-def _body(status: int, fields: Headers) -> Body:
+def _body(status: int, known: Names, fields: Headers) -> Body:
     said = tokens(fields, b"content-encoding")
     coding = said[0] if len(said) == 1 else b", ".join(said)
-    return Body(_is_page(status, fields), _left_alone(fields, coding), coding)
+    privacy = caching.privacy(known, fields)
+    return Body(_is_page(status, fields), _left_alone(fields, coding), coding, privacy)
 
 
 def _is_page(status: int, fields: Headers) -> bool:
@@ -69,7 +74,7 @@ def not_modified(arrival: Arrival, headers: Headers) -> Headers:
     if copies:
         if len(copies) == 1 and not first(headers, b"etag"):
             headers = (*headers, (b"ETag", b'"%b"' % copies[0]))
-        return caching.personal(headers, arrival.mark)
+        return caching.personal(headers, arrival.mark, body(304, headers).privacy)
     # A copy without a word on Vary keeps its own.
     varies = first(headers, b"vary") and arrival.asked.for_page
     return caching.vary_on_cookie(headers) if varies else headers
@@ -91,8 +96,9 @@ def rewriter(arrival: Arrival, headers: Headers, coding: bytes, made: bytes) -> 
 
 def decorated_headers(arrival: Arrival, response: Response) -> Headers:
     """The headers with the URLs in Location and Refresh decorated."""
-    leads = first(response.headers, b"location") or first(response.headers, b"refresh")
-    text = arrival.seen.query if leads and arrival.domain.site.links.redirects else b""
+    if not names(response.headers).holds(_LEADS):
+        return response.headers
+    text = arrival.seen.query if arrival.domain.site.links.redirects else b""
     if not text:
         return response.headers
     return tuple(

@@ -15,7 +15,7 @@ from kmproxy.asked import FIELDS, asked
 from kmproxy.identity.provider import Randomness
 from kmproxy.identity.word import HEADERS, Word, words
 from kmproxy.links.hosts import bare_host
-from kmproxy.messages import Headers, Request, Response, pick, without
+from kmproxy.messages import Headers, Request, Response, names, pick, without
 from kmproxy.site import Sites
 from kmproxy.visit import Arrival, Departure, Note
 
@@ -49,13 +49,14 @@ class Engine:
         asked = self._asked(site, request.method, pick(headers, FIELDS))
         arrival = Arrival(request, domain, headers, request.target, asked, asked.seen)
         if asked.is_navigation:
-            if recording and _WITH_QUERY.fullmatch(request.target):
+            if recording and b"?" in request.target and _WITH_QUERY.fullmatch(request.target):
                 arrival = self._follow(arrival)
             if arrival.answer:
                 return arrival
             if site.mint and arrival.seen.is_new_to_some and not asked.is_prefetch:
                 arrival = arriving.mint(arrival, self._randomness)
-        arrival = submitting.begin(arrival)
+        if site.forms:
+            arrival = submitting.begin(arrival)
         return compressing.ask_plain(arrival.going_on(arriving.for_upstream(arrival)))
 
     def _follow(self, arrival: Arrival) -> Arrival:
@@ -85,10 +86,10 @@ class Engine:
 
     def heed(self, arrival: Arrival, response: Response) -> tuple[Arrival, Response]:
         """``hear`` what the response's headers say, and the response without them; ``depart`` comes next."""
-        headers = without(response.headers, HEADERS)
-        if headers is response.headers:
+        if not names(response.headers).holds(HEADERS):
             return arrival, response
-        return self.hear(arrival, words(response.headers)), response._replace(headers=headers)
+        heard = self.hear(arrival, words(response.headers))
+        return heard, response._replace(headers=without(response.headers, HEADERS))
 
     def submit(self, arrival: Arrival, said: Arrival, status: int) -> Arrival:
         """``said``, the arrival after the app's words, with what its tracked form does by the answer."""
@@ -114,7 +115,8 @@ class Engine:
         made = compressing.coding(arrival, response.status, headers)
         is_head = arrival.request.method == "HEAD"
         rewriter = None if is_head else departing.rewriter(arrival, headers, body.coding, made)
-        headers = compressing.encoded(caching.personal(headers, arrival.mark), made)
+        headers = caching.personal(headers, arrival.mark, body.privacy)
+        headers = compressing.encoded(headers, made)
         return Departure(_with_cookies(headers, cookies), rewriter)
 
 

@@ -26,7 +26,7 @@ _OF_A_COPY = frozenset({b"if-none-match", b"if-modified-since", b"if-range", b"r
 """What asks for less than the page, going by a copy."""
 
 _OF_A_PLAIN_COPY = frozenset({b"if-none-match", b"if-modified-since"})
-_CONDITIONS = _OF_A_COPY | {b"if-match"}
+CONDITIONS = _OF_A_COPY | {b"if-match"}
 
 _SAFE = ("GET", "HEAD")
 
@@ -65,7 +65,7 @@ def copies(method: str, headers: Headers, mark: bytes) -> list[bytes]:
 
 def is_conditional(headers: Headers) -> bool:
     """Whether ``for_upstream`` could have anything to do."""
-    return names(headers).holds(_CONDITIONS)
+    return names(headers).holds(CONDITIONS)
 
 
 def for_upstream(method: str, headers: Headers, mark: bytes, *, page: bool) -> Headers:

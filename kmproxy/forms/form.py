@@ -134,9 +134,10 @@ class Forms:
     def __init__(self, forms: Iterable[tuple[str, str, Form]]) -> None:
         self._all = {(method, unquote_to_bytes(path)): form for method, path, form in forms}
 
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
     def find(self, method: str, target: bytes) -> Form | None:
         """The form that a request with ``method`` for ``target`` submits, or None."""
-        if not self._all:
-            return None
         path = target.partition(b"#")[0].partition(b"?")[0]
         return self._all.get((method, unquote_to_bytes(path)))

@@ -25,11 +25,10 @@ def request_head(method: bytes, target: bytes, headers: Headers) -> bytes:
     Raises ValueError if a part could be read as more than that part: CR, LF or NUL anywhere (RFC 9110 §5.5),
     a space in the method or the target (RFC 9112 §3).
     """
-    lines = [b"%b %b HTTP/1.1" % (method, target)]
-    lines += [b": ".join(field) for field in headers]
-    head = b"\r\n".join([*lines, b"", b""])
-    ends = len(lines) + 1
+    start = b"%b %b HTTP/1.1" % (method, target)
+    head = b"\r\n".join([start, *map(b": ".join, headers), b"", b""])
+    ends = len(headers) + 2
     # Counting what we joined with is one pass in C; a look at each part would be two dozen.
-    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head or lines[0].count(b" ") != 2:
+    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head or start.count(b" ") != 2:
         raise ValueError("a part of the request head holds CR, LF, NUL or a stray space")
     return head
