@@ -41,7 +41,7 @@ class PageRewriter:
     _raw: list[bytes] | None
     """What came in before anything was let out; None from then on."""
     _waiting: Waiting | None = None
-    """While the body is waited for: what of it is held back meanwhile."""
+    """What of a body that is waited for is held back meanwhile."""
     _chunks: list[Chunk] | None = None
     _first = b""
     """The first decoded bytes, until enough have come to judge the page by."""
@@ -65,8 +65,8 @@ class PageRewriter:
         self._templates = templates
         self._page = page
         self._raw = []
-        if self._made in compressed.CODINGS and length <= MAX_WHOLE:
-            self._waiting, self._chunks = Waiting(templates.patience), []
+        self._waits = self._made in compressed.CODINGS and length <= MAX_WHOLE
+        """Whether the body is waited for, for it may be known whole."""
 
     @cached_property
     def _scan(self) -> PageScan:
@@ -94,7 +94,7 @@ class PageRewriter:
     @property
     def at_once(self) -> int:
         """Bytes that ``write`` does within a few milliseconds; decoded they may be ten times as many."""
-        if self._waiting or self._passing:
+        if self._waits or self._passing:
             return MAX_WHOLE
         return 1 << 17 if self._coding in (b"", b"identity") else 1 << 14
 
@@ -102,16 +102,23 @@ class PageRewriter:
         """What leaves at once. Raises CodingError once the body can't be what it claimed."""
         if self._passing:
             return self._bypass.write(data)
-        if self._waiting and self._raw is not None:
-            self._raw.append(data)
-            return b"" if self._waiting.grow(len(data)) <= MAX_WHOLE else self._go_on()
         if self._raw is not None:
             self._raw.append(data)
-        return self._decode(data)
+        if not self._waits:
+            return self._decode(data)
+        self._waiting = self._waiting or Waiting(self._templates.patience)
+        return b"" if self._waiting.grow(len(data)) <= MAX_WHOLE else self._go_on()
+
+    def whole(self, body: bytes) -> bytes:
+        """``write`` and ``finish`` in one, for a body that is here whole."""
+        if not self._waits:
+            return self.write(body) + self.finish()
+        self._raw = [body]
+        return self._known(body)
 
     def flush(self) -> bytes:
         """What else is decided by now, for a body that pauses."""
-        out = self._go_on() if self._waiting else b""
+        out = self._go_on() if self._waits else b""
         undecided = self._raw is not None and not self._passing
         if undecided and self._first and self._first not in charset.HALF_MARKS:
             out += self._begin()
@@ -125,10 +132,10 @@ class PageRewriter:
         """The rest. Raises CodingError where the body was cut short: it must not look whole."""
         if self._passing or (self._raw is not None and not any(self._raw)):
             return self._bypass.finish()
-        if not self._waiting:
-            self._chunks = None
-            return self._finish()
-        body = b"".join(self._raw or ())
+        return self._known(b"".join(self._raw or ())) if self._waits else self._finish()
+
+    def _known(self, body: bytes) -> bytes:
+        """What becomes of a whole body: what it became before, if it is one of those."""
         whole = undated(self._coding, body)
         key = Key(self._page, self._coding, self._made, len(self._texts.query), whole)
         template = self._templates.get(key)
@@ -152,13 +159,12 @@ class PageRewriter:
 
     def _go_on(self) -> bytes:
         """The body is not waited for any longer."""
-        self._waiting = None
-        self._chunks = None
+        self._waits, self._waiting = False, None
         return self._decode(b"".join(self._raw or ()))
 
     def _first_sight(self, key: Key, body: bytes) -> bytes:
         """A whole body without a template: made as any other, and remembered."""
-        self._waiting = None
+        self._waits, self._waiting, self._chunks = False, None, []
         try:
             plain = self._decoder.write(body) + self._decoder.finish()
         except CodingError:
@@ -176,17 +182,17 @@ class PageRewriter:
             self._scan, self._chunks = self._scan.again(), []
             del self._encoder
             out = self._fill(plain) + self._end()
-        return self._remember(key, body, out)
-
-    def _remember(self, key: Key, body: bytes, out: bytes) -> bytes:
-        """Have a template made of a body seen before; a page without a link leaves as it came."""
-        chunks = self._chunks or []
         if not self.decorated and self._made == self._coding:
             self._templates.put(key, Template(None, 0, self.skipped))
             return body
+        self._remember(key)
+        return out
+
+    def _remember(self, key: Key) -> None:
+        """Have a template made of a body seen before."""
+        chunks = self._chunks or []
         if self._templates.seen_before(key) and not any(chunk.kinds for chunk in chunks):
             self._jobs = (partial(_build, self._templates, key, chunks, self.skipped),)
-        return out
 
     def _decode(self, data: bytes) -> bytes:
         try:

@@ -204,7 +204,7 @@ async def _pass(exchange: Exchange, response: Outgoing) -> None:
 async def _rewrite(exchange: Exchange, message: Incoming, response: Outgoing, rewriter: PageRewriter) -> None:
     """The body as the rewriter lets it out; whole, if it came without a pause."""
     if data := exchange.whole(rewriter.at_once):
-        response.set_whole(rewriter.write(data) + rewriter.finish())
+        response.set_whole(rewriter.whole(data))
         return
     while True:
         data = exchange.read_nowait()
