@@ -8,6 +8,7 @@ from aiohttp import HttpVersion11, StreamReader
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EmptyStreamReader
 
+from kmproxy.head import head as head_of
 from kmproxy.identity.word import HEADERS as WORDS
 from kmproxy.messages import without
 from kmproxy.proxy.headers import end_to_end
@@ -47,5 +48,4 @@ class Incoming:
         """Pass on what the upstream says ahead of its response (1xx), to who knows of such."""
         if self.version == HttpVersion11:
             fields = without(end_to_end(head.headers), WORDS)
-            start = b"HTTP/1.1 %d %b" % (head.status, head.reason)
-            self.connection.write(b"\r\n".join([start, *map(b": ".join, fields), b"", b""]))
+            self.connection.write(head_of(b"HTTP/1.1 %d %b" % (head.status, head.reason), fields))

@@ -11,6 +11,7 @@ from struct import pack
 
 from aiohttp import HttpVersion10, HttpVersion11
 
+from kmproxy.head import head
 from kmproxy.messages import Headers, names
 from kmproxy.proxy.incoming import Incoming
 
@@ -52,14 +53,9 @@ class Outgoing:
             return
         self.keep_alive = request.keep_alive and not request.connection.is_ending
         self._has_no_body = request.method == "HEAD" or self.status in _NO_BODY
-        lines = (*self._headers, *self._framing(request), *self._connection_fields(request))
+        fields = (*self._headers, *self._framing(request), *self._connection_fields(request))
         version = b"1.0" if request.version == HttpVersion10 else b"1.1"
-        start = b"HTTP/%b %d %b" % (version, self.status, self._reason)
-        head = b"\r\n".join([start, *map(b": ".join, lines), b"", b""])
-        ends = len(lines) + 2
-        if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
-            raise ValueError("a part of the response's head holds CR, LF or NUL (RFC 9110 §5.5)")
-        self._head = head
+        self._head = head(b"HTTP/%b %d %b" % (version, self.status, self._reason), fields)
         self._request = request
 
     def _framing(self, request: Incoming) -> Headers:
