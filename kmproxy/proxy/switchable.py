@@ -1,7 +1,7 @@
 """A visitor's connection that may switch to another protocol (RFC 9110 §7.8).
 
-aiohttp knows of WebSockets only: for anything else its parser in C drops what stands behind the request's
-head in the same read, and takes what comes later for HTTP. So that is seen to here.
+aiohttp knows of WebSockets only. What stands behind any other offer in the same read its parser in C drops,
+and the one in Python takes for HTTP, as both do with what comes later. So that is seen to here.
 """
 
 from __future__ import annotations
@@ -10,13 +10,24 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import StreamReader
-from aiohttp.http_parser import HttpRequestParserPy
+from aiohttp.hdrs import CONTENT_LENGTH
+from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from kmproxy.proxy.guarded import Guarded
 
 _SOURCE = 1 << 16
 """Half the bytes of a pipe that may wait for a slow upstream."""
+
+
+class ParserInPython(HttpRequestParserPy):
+    """aiohttp's, which takes any offer to switch for one, and leaves what stands behind it alone."""
+
+    def parse_message(self, lines: list[bytes]) -> RawRequestMessage:
+        message = super().parse_message(lines)
+        if message.upgrade and not message.chunked and message.headers.get(CONTENT_LENGTH, "0") == "0":
+            self._upgraded = True
+        return message
 
 
 class Switchable(Guarded):
@@ -26,6 +37,8 @@ class Switchable(Guarded):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        if isinstance(self._parser, HttpRequestParserPy):
+            self._parser.__class__ = ParserInPython  # aiohttp can't be told which to make.
         self._source: StreamReader | None = None
         """What takes the bytes that come, once they are no HTTP."""
         self.farewell: Callable[[], None] | None = None
@@ -75,10 +88,10 @@ class Switchable(Guarded):
         message, body = self._messages[-1]
         if not getattr(message, "upgrade", False) or body is not EMPTY_PAYLOAD:
             return
+        if isinstance(self._parser, ParserInPython):
+            return  # It has seen to that by itself.
         if len(self._messages) == 1 and not self._request_in_progress:
             ahead = _behind(data)
-            if ahead and isinstance(self._parser, HttpRequestParserPy):
-                return  # The one in Python keeps it, for HTTP.
             self._upgraded = ahead is not None
             self._message_tail = ahead or b""
 

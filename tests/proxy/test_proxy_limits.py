@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from wire import Proxy, Upstream, config, proxy, read_request, site
+from wire import ONCE, Proxy, Upstream, config, proxy, read_request, site
+
+pytest_plugins = ("proxy_parsers",)
+pytestmark = pytest.mark.usefixtures("parser")
+
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LARGE = 32_000_000
@@ -138,6 +142,7 @@ async def _large(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     await reader.read()
 
 
+@ONCE
 async def test_a_client_that_takes_nothing_is_given_up_and_so_is_the_upstreams_answer(tmp_path: Path) -> None:
     async with (
         Upstream(_large).listening() as upstream,
@@ -147,6 +152,7 @@ async def test_a_client_that_takes_nothing_is_given_up_and_so_is_the_upstreams_a
             await asyncio.wait_for(upstream.closed.wait(), 5)
 
 
+@ONCE
 async def test_a_client_that_takes_some_at_a_time_is_not(tmp_path: Path) -> None:
     async with (
         Upstream(_large).listening() as upstream,
@@ -184,6 +190,7 @@ async def test_one_connection_too_many_is_told_so_and_the_next_is_served(tmp_pat
             await asyncio.sleep(0.01)
 
 
+@ONCE
 @pytest.mark.parametrize(
     "hazard",
     [

@@ -14,9 +14,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 from proxy_certificates import certificate, trusting
-from wire import BROWSER, Proxy, Upstream, config, proxy, read_request, site, split
+from wire import BROWSER, ONCE, Proxy, Upstream, config, proxy, read_request, site, split
 
 from kmproxy.proxy.frames import GOING_AWAY, GOING_AWAY_MASKED
+
+pytest_plugins = ("proxy_parsers",)
+pytestmark = pytest.mark.usefixtures("parser")
+
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo/2\r\n\r\n"
@@ -168,6 +172,7 @@ async def test_an_upstream_that_has_no_more_to_say_still_listens(tmp_path: Path)
         assert await heard == b"understood"
 
 
+@ONCE
 @pytest.mark.parametrize("direction", ["up", "down"])
 async def test_a_message_of_64_mb_waits_for_a_slow_reader_outside_of_memory(
     direction: str, tmp_path: Path
@@ -274,6 +279,7 @@ async def test_a_switch_that_was_not_offered_is_a_bad_gateway(
         assert (await reader.readline()).startswith(b"HTTP/1.1 502 ")
 
 
+@ONCE
 async def test_a_pipe_may_be_silent_for_longer_than_a_response(tmp_path: Path) -> None:
     async with piped(tmp_path, Switching(), idle_timeout=0.05, first_byte_timeout=0.3) as (reader, writer, _):
         await reader.readuntil(b"\r\n\r\n")
@@ -317,6 +323,7 @@ async def test_a_visitor_who_leaves_before_the_switch_takes_the_upstreams_reques
         await upstream.closed.wait()
 
 
+@ONCE
 async def test_a_stopping_server_lets_a_pipe_go_on_for_a_while_and_then_ends_it_at_both_ends(
     tmp_path: Path,
 ) -> None:
@@ -397,6 +404,7 @@ async def test_a_stopping_server_says_nothing_to_the_upstream_within_a_visitors_
         assert await reader.read() == GOING_AWAY
 
 
+@ONCE
 async def test_a_pipe_over_tls_carries_all_that_was_said_before_either_side_ends_it(tmp_path: Path) -> None:
     pair = certificate(tmp_path, "own", "a.example")
     tls = [{"cert": str(pair.cert), "key": str(pair.key)}]

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from wire import BROWSER, Upstream, config, proxy, read_request, site, split, unchunked
 
+pytest_plugins = ("proxy_parsers",)
+pytestmark = pytest.mark.usefixtures("parser")
+
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 
 

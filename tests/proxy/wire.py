@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kmproxy.config import Config, load
 from kmproxy.observer import Observer
 from kmproxy.outbox import Outbox
@@ -19,6 +21,9 @@ BROWSER = (
     b"User-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0\r\n"
     b"Accept: text/html,*/*;q=0.8\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n"
 )
+
+ONCE = pytest.mark.parametrize("parser", ["in C"], indirect=True)
+"""For a slow test of what comes of no parser, where others run on both of aiohttp's."""
 
 
 class Upstream:
