@@ -50,6 +50,9 @@ _ANSWERS = {
     505: (b"HTTP Version Not Supported", "HTTP/1.0 and HTTP/1.1 are served here."),
 }
 
+_ALLOWED = (b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+"""RFC 9110 §15.5.6. Others pass, too: which a site knows it says itself."""
+
 _ANOTHER_MAY_FOLLOW = frozenset({421, 502, 503, 504})
 """Any other refusal is of a request whose end we may see elsewhere than the client, or somebody in front."""
 
@@ -80,6 +83,8 @@ class ProxyHandler:
 
     async def __call__(self, message: Incoming) -> Outgoing:
         status = _unserved(message)
+        if status == 405:
+            return self._refuse(message, status, _ALLOWED)
         if status:
             return self._refuse(message, status)
         connection = message.connection
