@@ -42,7 +42,7 @@ Upstreams = Annotated[
     tuple[Upstream, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...])
 ]
 Endpoint = Annotated[str, AfterValidator(values.endpoint)]
-Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(values.network)]
+Peers = Annotated[IPv4Network | IPv6Network | Literal["unix:"], BeforeValidator(values.network)]
 
 
 class Certificate(Table):
@@ -79,8 +79,11 @@ class Server(Table):
     ``-`` is standard output, ``""`` no log.
     """
 
-    trusted_proxies: tuple[Network, ...] = (IPv4Network("127.0.0.1/32"),)
-    """Peers whose X-Forwarded-* are believed; anybody else's are replaced."""
+    trusted_proxies: tuple[Peers, ...] = (IPv4Network("127.0.0.1/32"),)
+    """Peers whose X-Forwarded-* are believed; anybody else's are replaced.
+
+    Networks and addresses; ``unix:`` is whoever comes by a unix socket.
+    """
 
     connect_timeout: PositiveFloat = 5.0
     """Seconds to open a connection to an upstream, TLS included; then the next upstream, or 504."""

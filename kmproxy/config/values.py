@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Literal
 
 from ada_url import idna_to_ascii
 
@@ -280,10 +281,14 @@ def pattern(value: str) -> str:
     return value
 
 
-def network(value: object) -> IPv4Network | IPv6Network:
-    """An address, or ``address/bits`` with nothing beyond the bits."""
+def network(value: object) -> IPv4Network | IPv6Network | Literal["unix:"]:
+    """An address, or ``address/bits`` with nothing beyond the bits; or ``unix:``."""
     if isinstance(value, IPv4Network | IPv6Network):
         return value
+    if value == "unix:":
+        return "unix:"
+    if str(value).lower().startswith("unix"):
+        raise ValueError('whoever comes by a unix socket is "unix:", without a path')
     try:
         found = ip_network(str(value), strict=False)
     except ValueError:

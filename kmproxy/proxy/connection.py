@@ -106,9 +106,11 @@ class Connection(Switchable):
 
     @property
     def peer(self) -> str:
-        """The address at the other end, or ``""``."""
+        """The address at the other end: ``""`` on a unix socket, ``unknown`` of who has left already."""
         name = self.peername
-        return str(name[0]) if name and isinstance(name, tuple | list) else str(name or "")
+        if isinstance(name, tuple):
+            return str(name[0])
+        return "unknown" if name is None else ""  # A client may have given its socket any name.
 
     @property
     def is_lost(self) -> bool:

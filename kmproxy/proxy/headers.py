@@ -50,14 +50,17 @@ def _named(said: Headers) -> frozenset[bytes]:
 class TrustedProxies:
     """Peers whose word on the visitor's address and scheme is believed."""
 
-    def __init__(self, networks: Sequence[IPv4Network | IPv6Network]) -> None:
-        self._networks = tuple(networks)
+    def __init__(self, peers: Sequence[IPv4Network | IPv6Network | str]) -> None:
+        self._networks = tuple(peer for peer in peers if not isinstance(peer, str))
+        self._has_unix = "unix:" in peers
         self._known = lru_cache(maxsize=4096)(self._is_within)
 
     def __contains__(self, peer: str) -> bool:
         return self._known(peer)
 
     def _is_within(self, peer: str) -> bool:
+        if not peer:
+            return self._has_unix
         try:
             address = ip_address(peer.partition("%")[0])
         except ValueError:

@@ -287,6 +287,9 @@ def test_no_address_is_listened_on_twice(server: dict[str, object], expected: li
     assert wrong(server=server) == [f"{message}; write another address or port" for message in expected]
 
 
+_UNIX = 'whoever comes by a unix socket is "unix:", without a path'
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
@@ -294,9 +297,14 @@ def test_no_address_is_listened_on_twice(server: dict[str, object], expected: li
         ("10.0.0.5", None),
         (IPv4Network("10.0.0.0/8"), None),
         ("fd00::/8", None),
+        ("unix:", None),
         ("10.0.0.1/8", '10.0.0.1/8 is one address and a prefix; for the network write "10.0.0.0/8"'),
         ("10.0.0.0/33", 'must be a network, as in "10.0.0.0/8", or one address'),
         ("*", 'must be a network, as in "10.0.0.0/8", or one address'),
+        ("unix", _UNIX),
+        ("unix:/run/kmproxy.sock", _UNIX),
+        ("UNIX:", _UNIX),
+        ("", 'must be a network, as in "10.0.0.0/8", or one address'),
         (5, 'must be a network, as in "10.0.0.0/8", or one address'),
     ],
 )

@@ -163,7 +163,15 @@ def _sent_on(came: Headers, peer: str = "9.9.9.9", *, trusted: bool = False) -> 
         ("10.0.0.1", ((FOR, b"10.0.0.3, 10.0.0.2"),), "10.0.0.3"),
         ("10.0.0.1", ((FORWARDED, b'for=6.6.6.6, for="[2001:db8::1]:80", for=10.0.0.2'),), "2001:db8::1"),
         ("", ((FOR, b"1.1.1.1"),), ""),
+        ("unknown", ((FOR, b"1.1.1.1"),), "unknown"),
     ],
 )
 def test_the_visitor_is_the_nearest_who_is_no_trusted_proxy(peer: str, came: Headers, found: str) -> None:
     assert client(came, peer, TrustedProxies([ip_network("10.0.0.0/8")])) == found
+
+
+@pytest.mark.parametrize(
+    ("peer", "found"), [("", "1.1.1.1"), ("10.0.0.1", "10.0.0.1"), ("unknown", "unknown")]
+)
+def test_behind_a_trusted_unix_socket_the_visitor_is_whom_its_peer_names(peer: str, found: str) -> None:
+    assert client(((FOR, b"1.1.1.1"),), peer, TrustedProxies(["unix:"])) == found
