@@ -166,6 +166,13 @@ def test_a_request_that_can_be_read_in_two_ways_goes_nowhere(
     assert served.origin.received == []
 
 
+@pytest.mark.parametrize("line", [b"CONNECT a.example:443 HTTP/1.1", b"TRACE / HTTP/1.1"])
+def test_who_uses_a_method_that_is_not_allowed_is_told_which_are(line: bytes, served: Served) -> None:
+    answer = served.send(get(line))
+    assert answer.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
+    assert answer.count(b"\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n") == 1
+
+
 BROKEN = {
     "size": b"zz\r\n",
     "end": b"3\r\nabcd\r\n",
