@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
+from kmproxy import trailers
 from kmproxy.config.load import Source
 from kmproxy.current import CurrentVisitor
 from kmproxy.door import Door, rewritten
@@ -96,6 +97,9 @@ class _Response:
             await self._begin(message)
         elif message["type"] == "http.response.body" and self.rewriter is not None:
             await self._body(self.rewriter, message)
+        elif message["type"] == "http.response.trailers" and self.rewriter is not None:
+            came = tuple((name, value) for name, value in message["headers"])
+            await self._send({**message, "headers": list(trailers.kept(came, rewritten=True))})
         else:
             await self._let_start_go()
             await self._send(message)

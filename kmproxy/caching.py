@@ -19,10 +19,11 @@ TELLING = _CONTROL | _VARY
 """The names (in lower case) of what is said to caches and can go on being said to the visitor's own."""
 
 # They speak of the upstream's bytes, which are not the ones that leave.
-_OF_THE_BODY = frozenset(
+OF_THE_BODY = frozenset(
     b"content-length etag last-modified accept-ranges trailer"
     b" content-md5 digest content-digest repr-digest unencoded-digest".split()
 )
+"""They speak of the upstream's bytes, which are not the ones that leave."""
 # They tell a shared cache more than Cache-Control does: RFC 9213, Akamai, nginx, LiteSpeed.
 _SHARED_CACHES = frozenset(
     {b"surrogate-control", b"edge-control", b"x-accel-expires", b"x-litespeed-cache-control"}
@@ -41,7 +42,7 @@ class Privacy(NamedTuple):
     """What is said instead."""
 
 
-def privacy(known: Names, fields: Headers, unwanted: frozenset[bytes] = _OF_THE_BODY) -> Privacy:
+def privacy(known: Names, fields: Headers, unwanted: frozenset[bytes] = OF_THE_BODY) -> Privacy:
     """For a head of these names and, of ``TELLING``, these ``fields``: as for a body of its own."""
     control = (b"Cache-Control", _not_shared(b",".join(values(fields, b"cache-control"))))
     vary = _varying(b",".join(values(fields, b"vary")))

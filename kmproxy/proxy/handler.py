@@ -9,6 +9,7 @@ from math import ceil
 
 from aiohttp import HttpVersion10, HttpVersion11
 
+from kmproxy import trailers
 from kmproxy.arriving import plain_answer
 from kmproxy.engine import Engine
 from kmproxy.later import Later
@@ -141,6 +142,8 @@ class ProxyHandler:
         upgrade = offered(message)
         if upgrade:
             headers = (*headers, (b"Connection", b"upgrade"), (b"Upgrade", upgrade))
+        elif message.takes_trailers:
+            headers = (*headers, (b"Connection", b"TE"), (b"TE", b"trailers"))
         return await self._upstreams.exchange(
             arrival.domain, method, arrival.target, headers, upload, upgrade=upgrade, interim=message.tell
         )
@@ -163,6 +166,9 @@ class ProxyHandler:
                 await _rewrite(exchange, message, response, departure.rewriter)
                 self._observer.page_done(arrival, departure.rewriter)
                 self._later.do(departure.rewriter.jobs)
+            if exchange.trailers and message.takes_trailers:
+                fields = end_to_end(exchange.trailers)
+                response.trail(trailers.kept(fields, rewritten=departure.rewriter is not None))
         except (UpstreamError, CodingError, BodyError) as error:
             kind = f"broken-body-{type(error).__name__}"
             self._observer.failed(kind)
@@ -208,9 +214,20 @@ async def _pass(exchange: Exchange, response: Outgoing) -> None:
 
 async def _rewrite(exchange: Exchange, message: Incoming, response: Outgoing, rewriter: PageRewriter) -> None:
     """The body as the rewriter lets it out; whole, if it came without a pause."""
-    if data := exchange.whole(rewriter.at_once):
-        response.set_whole(rewriter.whole(data))
-        return
+    data = exchange.whole(rewriter.at_once)
+    rest = rewriter.whole(data) if data else await _in_pieces(exchange, message, response, rewriter)
+    if exchange.trailers and message.takes_trailers:
+        response.begin(message)  # In chunks: behind a length there is no place for them.
+    if response.has_begun:
+        await response.write(rest)
+    else:
+        response.set_whole(rest)
+
+
+async def _in_pieces(
+    exchange: Exchange, message: Incoming, response: Outgoing, rewriter: PageRewriter
+) -> bytes:
+    """The body as it comes; gives the last of it."""
     while True:
         data = exchange.read_nowait()
         if data is None:
@@ -221,16 +238,11 @@ async def _rewrite(exchange: Exchange, message: Incoming, response: Outgoing, re
             response.send_head()
             data = await exchange.read()
         if not data:
-            break
+            return rewriter.finish()
         if not response.has_begun:
             data = _gathered(exchange, data)
         exchange.keep(2 * rewriter.at_once)
         await _write(rewriter, data, message, response)
-    rest = rewriter.finish()
-    if response.has_begun:
-        await response.write(rest)
-    else:
-        response.set_whole(rest)
 
 
 async def _write(rewriter: PageRewriter, data: bytes, message: Incoming, response: Outgoing) -> None:

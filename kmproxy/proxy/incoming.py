@@ -10,7 +10,7 @@ from aiohttp.streams import EmptyStreamReader
 
 from kmproxy.head import head as head_of
 from kmproxy.identity.word import HEADERS as WORDS
-from kmproxy.messages import without
+from kmproxy.messages import names, tokens, without
 from kmproxy.proxy.headers import end_to_end
 from kmproxy.upstream import ResponseHead
 
@@ -43,6 +43,13 @@ class Incoming:
     def has_body(self) -> bool:
         """Whether there is a body, be it of no bytes."""
         return type(self.body) is not EmptyStreamReader
+
+    @property
+    def takes_trailers(self) -> bool:
+        """Whether fields behind the body are of use to the client (RFC 9110 §10.1.4)."""
+        if b"te" not in names(self.headers):
+            return False
+        return b"trailers" in tokens(self.headers, b"te") and self.version == HttpVersion11
 
     def tell(self, head: ResponseHead) -> None:
         """Pass on what the upstream says ahead of its response (1xx), to who knows of such."""

@@ -96,11 +96,16 @@ class Outgoing:
         assert self._request is not None  # noqa: S101 - begin has set it
         await self._request.connection.drained()
 
+    def trail(self, fields: Headers) -> None:
+        """Have ``fields`` come behind the body, where it leaves in chunks. Raises ValueError."""
+        if self._chunked:
+            self._body = head(b"0", fields)
+
     async def end(self) -> None:
         """The end of the body, or all of a whole one. Raises ConnectionError once the client is gone."""
         body = b"" if self._has_no_body else self._body
         if self._chunked:
-            body = b"0\r\n\r\n"
+            body = self._body or b"0\r\n\r\n"
         if self._head or body:
             self._send(body)
 

@@ -196,6 +196,8 @@ class Connection(asyncio.BufferedProtocol):
             if isinstance(event, ResponseHead):
                 self._begin(event)
             elif isinstance(event, Complete):
+                if event.trailers and self._exchange is not None:
+                    self._exchange.trailers = event.trailers
                 self._finish(event.reusable)
             elif self._exchange is not None:
                 self._push(self._exchange, event)

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
+from kmproxy.messages import Headers
 from kmproxy.upstream.message import ResponseHead
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class Exchange:
     The connection serves somebody else as soon as the response is whole, read or not.
     """
 
-    __slots__ = ("_connection", "_error", "_pieces", "_waiter", "buffered", "head", "upstream")
+    __slots__ = ("_connection", "_error", "_pieces", "_waiter", "buffered", "head", "trailers", "upstream")
 
     def __init__(self, head: ResponseHead, connection: Connection) -> None:
         self.head = head
@@ -26,6 +27,8 @@ class Exchange:
         """Bytes that have come and not been read."""
         self.upstream = 0
         """Which of several upstreams answers, by whatever number who asks has for it."""
+        self.trailers: Headers = ()
+        """Fields behind the body, once that is whole."""
         self._connection: Connection | None = connection
         self._pieces: deque[bytes] = deque()
         self._error: Exception | None = None

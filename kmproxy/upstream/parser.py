@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import httptools
 
-from kmproxy.messages import tokens, values
+from kmproxy.messages import Headers, tokens, values
 from kmproxy.upstream.errors import BadResponse, Disconnected
 from kmproxy.upstream.message import ResponseHead
 
@@ -22,6 +22,8 @@ class Complete(NamedTuple):
     """The response is whole. ``reusable``: another request may follow on its connection."""
 
     reusable: bool
+    trailers: Headers = ()
+    """Fields behind the last chunk, within the limits of a head."""
 
 
 Event = ResponseHead | bytes | Complete
@@ -33,7 +35,7 @@ Interim = Callable[[ResponseHead], None]
 
 
 class ResponseParser:
-    """Reads one final response; trailers after it are dropped.
+    """Reads one final response.
 
     llhttp decides what is HTTP (strictly: no bare LF, no folded lines, no Content-Length twice or beside
     Transfer-Encoding). What depends on the request or on the connection's end is decided here.
@@ -103,9 +105,24 @@ class ResponseParser:
             events.append(b"".join(self._pieces))
             self._pieces.clear()
         if self._done:
-            events.append(Complete(self._keep_alive and not self._surplus))
+            events.append(Complete(self._keep_alive and not self._surplus, self._trailers()))
             del self._llhttp  # It holds our methods: leave no cycle to the garbage collector.
         return events
+
+    def _trailers(self) -> Headers:
+        """What came behind the head's own fields."""
+        if self._head is None or len(self._headers) == len(self._head.headers):
+            return ()
+        trailers = tuple(self._headers[len(self._head.headers) :])
+        self._measure(trailers, "trailer")
+        return trailers
+
+    def _measure(self, fields: Sequence[tuple[bytes, bytes]], what: str) -> None:
+        if len(fields) > MAX_HEADERS:
+            raise BadResponse(f"more than {MAX_HEADERS} {what} fields")
+        self._size += sum([len(name) + len(value) + 4 for name, value in fields])
+        if self._size > MAX_HEAD:
+            raise BadResponse(f"more than {MAX_HEAD} bytes of {what}")
 
     def _bound(self, barren: int) -> None:
         """Bytes that bring nothing (a head so far, a chunk extension, a trailer) may not go on for ever."""
@@ -129,15 +146,10 @@ class ResponseParser:
         self._size += len(piece)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head is None:  # A trailer otherwise: RFC 9110 §6.5.1 lets us discard it.
-            self._headers.append((name, value))
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if len(self._headers) > MAX_HEADERS:
-            raise BadResponse(f"more than {MAX_HEADERS} header fields")
-        self._size += sum([len(name) + len(value) + 4 for name, value in self._headers])
-        if self._size > MAX_HEAD:
-            raise BadResponse(f"more than {MAX_HEAD} bytes of head")
+        self._measure(self._headers, "head")
         status = self._llhttp.get_status_code()
         if status >= 200:
             self._begin(status)

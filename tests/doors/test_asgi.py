@@ -97,6 +97,13 @@ async def test_a_page_with_trailers_has_no_length_that_would_forbid_chunks(kept:
     assert b"content-length" not in dict(sent[0]["headers"])
 
 
+async def test_trailers_of_a_page_that_is_decorated_say_nothing_of_the_one_the_app_made(kept: Kept) -> None:
+    fields = [(b"content-digest", b"sha-256=:AAAA:"), (b"x-sum", b"1")]
+    trailers = {"type": "http.response.trailers", "headers": fields}
+    sent = await run(saying(start(trailers=True), body(PAGE), trailers))
+    assert sent[-1]["headers"] == [(b"x-sum", b"1")]
+
+
 @pytest.mark.parametrize(
     ("case", "site", "is_taken"),
     [

@@ -97,7 +97,7 @@ def test_a_status_line_without_a_reason() -> None:
     assert (head.status, head.reason) == (404, b"")
 
 
-def test_chunks_are_joined_and_trailers_dropped() -> None:
+def test_chunks_are_joined_and_trailers_told_apart() -> None:
     result = read(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n"
         b"5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\nX-Trailer: t\r\nX-Other: u\r\n\r\n"
@@ -105,7 +105,7 @@ def test_chunks_are_joined_and_trailers_dropped() -> None:
     assert result.body == b"hello world"
     assert result.head is not None
     assert result.head.headers == ((b"Transfer-Encoding", b"Chunked"),)
-    assert result.complete == Complete(reusable=True)
+    assert result.complete == Complete(True, ((b"X-Trailer", b"t"), (b"X-Other", b"u")))
 
 
 def test_many_small_chunks_in_one_read_come_as_one_piece() -> None:
@@ -257,6 +257,9 @@ def chopped(wire: bytes, size: int) -> list[bytes]:
     return [wire[at : at + size] for at in range(0, len(wire), size)]
 
 
+TO_TRAILERS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+
+
 @pytest.mark.parametrize("size", [1_000, 1_000_000])
 @pytest.mark.parametrize(
     "wire",
@@ -265,8 +268,10 @@ def chopped(wire: bytes, size: int) -> list[bytes]:
         b"HTTP/1.1 200 OK\r\n" + (b"X: " + b"v" * 1_000 + b"\r\n") * 70 + b"\r\n",
         b"HTTP/1.1 200 " + b"r" * (MAX_HEAD + 1) + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: v\r\n" * 257 + b"\r\n",
+        TO_TRAILERS + b"X: v\r\n" * 257 + b"\r\n",
+        TO_TRAILERS + (b"X: " + b"v" * 1_000 + b"\r\n") * 70 + b"\r\n",
     ],
-    ids=["value", "values", "reason", "fields"],
+    ids=["value", "values", "reason", "fields", "trailers", "long-trailers"],
 )
 def test_a_head_beyond_its_limits_is_refused(wire: bytes, size: int) -> None:
     with pytest.raises(BadResponse, match="more than"):
@@ -275,7 +280,7 @@ def test_a_head_beyond_its_limits_is_refused(wire: bytes, size: int) -> None:
 
 @pytest.mark.parametrize(
     "endless",
-    [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: "],
+    [b"HTTP/1.1 100 Continue\r\n\r\n", TO_TRAILERS + b"X: "],
     ids=["interim", "trailer"],
 )
 def test_an_upstream_that_never_comes_to_the_point_is_refused(endless: bytes) -> None:
