@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from wire import Upstream, config, site, split
+from wire import Upstream, config, read_request, site, split
 
 from kmproxy.proxy.server import ProxyServer
 
@@ -46,7 +46,7 @@ async def visiting(
         (("unix:",), [b"X-Forwarded-For: 1.1.1.1", b"X-Forwarded-Proto: https"]),
     ],
 )
-@pytest.mark.parametrize("name", ["", "127.0.0.1", "\0127.0.0.1"])
+@pytest.mark.parametrize("name", ["", "127.0.0.1", "\x00127.0.0.1"])
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_whoever_comes_by_a_unix_socket_is_trusted_by_that_alone_and_not_by_its_name(
     trusted: tuple[str, ...],
@@ -67,3 +67,21 @@ def test_whoever_comes_by_a_unix_socket_is_trusted_by_that_alone_and_not_by_its_
     with asyncio.Runner(loop_factory=loop) as runner:
         request = runner.run(ask())
     assert split(request)[1] == [b"Host: a.example", *told, b"X-Forwarded-Host: a.example"]
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize(("version", "got"), [(b"1.1", b"4\r\nhalf\r\n"), (b"1.0", b"half")])
+def test_a_body_that_breaks_off_is_told_by_its_framing_alone_for_a_unix_socket_knows_no_reset(
+    version: bytes, got: bytes, loop: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path
+) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+
+    async def ask() -> bytes:
+        async with visiting(tmp_path, Upstream(script)) as (reader, writer):
+            writer.write(b"GET / HTTP/%b\r\nHost: a.example\r\n\r\n" % version)
+            return await reader.read()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert split(runner.run(ask()))[2] == got
