@@ -33,6 +33,13 @@ class Upstream:
         """Whether it passes, and a request would not have to wait."""
         return not self.pool.is_full and self.passes
 
+    def move_to(self, pool: Pool) -> None:
+        """Send requests through ``pool`` from now on; those under way end as they would have."""
+        self.pool.close()
+        self.pool = pool
+        if self.probe:
+            self.probe.move_to(pool.address)
+
     def close(self) -> None:
         """Keep no connection, and ask after its health no more."""
         self.pool.close()

@@ -174,6 +174,8 @@ class ProxyServer:
         self._listener.client_timeout = config.server.client_timeout
         self._listener.max_connections = config.server.max_connections
         if config == self._config:
+            # Pages seen before are not forgotten because a log was rotated.
+            self._upstreams.renew()
             return
         handler, upstreams = self._make(config)
         self._listener.turn_to(handler)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import cache, partial
 
 from kmproxy.messages import Headers
@@ -29,6 +30,9 @@ from kmproxy.upstream import (
 
 _log = logging.getLogger(__name__)
 
+_Context = Callable[[str], ssl.SSLContext]
+"""What verifies by a CA file, read once for all who name it."""
+
 
 class Upstreams:
     """Connections of each domain to each of its upstreams: none waits for what another domain does.
@@ -40,23 +44,39 @@ class Upstreams:
     def __init__(self, domains: Iterable[Domain], timeouts: Timeouts, observer: Observer) -> None:
         self._timeouts = timeouts
         self._observer = observer
-        self._context = cache(client_context)
         self._clock = asyncio.get_running_loop().time
         self._closed = False
-        self._balancers = {domain: self._balancer(domain) for domain in domains}
+        context = cache(client_context)
+        self._balancers = {domain: self._balancer(domain, context) for domain in domains}
         for domain, balancer in self._balancers.items():
             for upstream in balancer.upstreams:
                 self._watch(domain, upstream)
 
-    def _balancer(self, domain: Domain) -> Balancer:
-        upstreams = [self._upstream(domain, index, url) for index, url in enumerate(domain.upstreams)]
+    def _balancer(self, domain: Domain, context: _Context) -> Balancer:
+        upstreams = [
+            Upstream(index, self._pool(domain, url, context)) for index, url in enumerate(domain.upstreams)
+        ]
         return Balancer(upstreams, self._clock, fewest=domain.balance == "least_connections")
 
-    def _upstream(self, domain: Domain, index: int, url: str) -> Upstream:
+    def _pool(self, domain: Domain, url: str, context: _Context) -> Pool:
         tls = domain.upstream_tls
-        address = Address.of(url, tls.ca, tls.server_name, self._context)
-        pool = Pool(address, timeouts=self._timeouts, max_connections=domain.max_connections)
-        return Upstream(index, pool)
+        address = Address.of(url, tls.ca, tls.server_name, context)
+        return Pool(address, timeouts=self._timeouts, max_connections=domain.max_connections)
+
+    def renew(self) -> None:
+        """Read the CA files again: connections over TLS are made anew, and all else stays as it is.
+
+        Raises OSError, and has then changed nothing.
+        """
+        context = cache(client_context)
+        renewed = [
+            (upstream, self._pool(domain, domain.upstreams[upstream.index], context))
+            for domain, balancer in self._balancers.items()
+            for upstream in balancer.upstreams
+            if upstream.pool.address.tls
+        ]
+        for upstream, pool in renewed:
+            upstream.move_to(pool)
 
     def _watch(self, domain: Domain, upstream: Upstream) -> None:
         self._tell(domain, upstream)

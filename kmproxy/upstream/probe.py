@@ -41,6 +41,10 @@ class Probe:
         self._pool = Pool(address, timeouts=TIMEOUTS, max_idle=0)
         self._task = asyncio.get_running_loop().create_task(self._run())
 
+    def move_to(self, address: Address) -> None:
+        """Ask there from the next check on."""
+        self._pool.address = address
+
     def close(self) -> None:
         """Ask no more."""
         self._task.cancel()

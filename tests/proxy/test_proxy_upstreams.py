@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import re
 import socket
@@ -15,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 import trustme
-from wire import Proxy, Script, Upstream, config, proxy, read_request, site, split
+from wire import BROWSER, Proxy, Script, Upstream, config, proxy, read_request, site, split
 
 from kmproxy.admin.metrics import Metrics
 from kmproxy.observer import Observers
@@ -502,6 +503,47 @@ async def test_upstreams_made_anew_read_the_authorities_anew(tmp_path: Path) -> 
         replaced(ca, right)
         async with proxy(settings) as p:
             assert (await p.get("a.example")).endswith(b"ok")
+
+
+async def test_a_reload_reads_the_authorities_anew_and_forgets_no_page(tmp_path: Path) -> None:
+    page = gzip.compress(b'<a href="http://b.example/">b</a>' * 30)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n"
+    length = b"Content-Length: %d\r\n\r\n" % len(page)
+    visitor = BROWSER + b"Cookie: km_ni=ann\r\nAccept-Encoding: gzip\r\n"
+    async with https(head + length + page, tmp_path) as (upstream, ca):
+        acme = domains(
+            upstream.url.replace("http:", "https:"),
+            upstream_tls={"ca": ca},
+            health_check={"path": "/", "interval": 0.01},
+        )
+        acme["domain"].append({"host": "b.example"})
+        settings = config(tmp_path, acme)
+        async with proxy(settings) as p:
+            asked = 0
+            while 'made="template",site="acme"' not in (made := await metric(p, "kmproxy_pages_total")):
+                await p.get("a.example", headers=visitor)
+                asked += 1
+                assert asked < 50
+            right = replaced(ca, trustme.CA().cert_pem.bytes())
+            await p.server.reload(settings)
+            answer = await p.get("a.example", headers=visitor)
+            assert answer.startswith((b"HTTP/1.1 502 ", b"HTTP/1.1 503 "))
+            await until_healthy(p, 0)
+            replaced(ca, right)
+            await p.server.reload(settings)
+            await until_healthy(p, 1)
+            assert (await p.get("a.example", headers=visitor)).startswith(b"HTTP/1.1 200 ")
+            after = await metric(p, "kmproxy_pages_total")
+    made['made="template",site="acme"'] += 1
+    assert after == made
+
+
+async def until_healthy(p: Proxy, value: float) -> None:
+    async with asyncio.timeout(5):
+        while (await metric(p, "kmproxy_upstream_healthy")) != {
+            'domain="a.example",site="acme",upstream="0"': value
+        }:
+            await asyncio.sleep(0.005)
 
 
 async def test_a_unix_upstream_is_asked(tmp_path: Path) -> None:
