@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import prometheus_client.values
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue
 
 from kmproxy.outbox import Stats
+
+GONE = math.inf
+"""A gauge of what is no more. Those of several processes, whose files take nothing back, are merged by the
+least: it counts where each of them says so."""
 
 
 class Exposition:
@@ -37,21 +44,35 @@ class Exposition:
         self._set_apart.set(stats.set_apart)
         self._fullness.set(stats.fullness)
         self._oldest.set(stats.oldest_age)
-        return generate_latest(self._registry)
+        return generate_latest(_Present(self._registry))
+
+
+class _Present(Collector):
+    """A registry without the gauges that are ``GONE``."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [sample for sample in metric.samples if sample.value != GONE]
+            yield metric
 
 
 def shared(folder: Path) -> CollectorRegistry:
     """The sums of what other processes count in the files of ``folder``."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]  # it has no types
+    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]  # nor has it
     return registry
 
 
 def share(folder: Path, place: int) -> None:
     """Count in the files of ``folder``; to be called before there are ``Metrics``.
 
-    Who takes the ``place`` of a process that died goes on from its counts, so that they never fall.
+    Who takes the ``place`` of a process that died goes on from its counts, so that they never fall. What it
+    said of upstreams is forgotten: they may have been removed since.
     """
+    mark_process_dead(place, str(folder))  # type: ignore[no-untyped-call]  # it has no types
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     value_class = MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]  # nor has it
     prometheus_client.values.ValueClass = value_class

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from kmproxy.admin.exposition import GONE
 from kmproxy.admin.tally import Seconds, Tally
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.site import Domain
 from kmproxy.visit import Arrival, Departure
+
+Place = tuple[str, str, int]
+"""Site, domain, and which of its upstreams: the labels of one."""
 
 _arrived_at: ContextVar[float] = ContextVar("arrived_at")
 """When the request came that this task answers."""
@@ -45,8 +50,9 @@ class Metrics:
             "1 where an upstream gets its share, 0 if not: with one worker at least.",
             place,
             registry=self.registry,
-            multiprocess_mode="min",
+            multiprocess_mode="livemin",
         )
+        self._judged: set[Place] = set()
         self._calls = counter("tracking_calls", "Tries to deliver a tracking call.", "provider", "outcome")
         self._seconds = Seconds(
             "kmproxy_response_seconds",
@@ -101,7 +107,19 @@ class Metrics:
         self._faults.labels(domain.site.name, domain.host, index, kind).inc()
 
     def upstream_health(self, domain: Domain, index: int, healthy: bool) -> None:
-        self._health.labels(domain.site.name, domain.host, index).set(healthy)
+        place = (domain.site.name, domain.host, index)
+        self._judged.add(place)
+        self._health.labels(*place).set(healthy)
+
+    def upstreams_are(self, domains: Iterable[Domain]) -> None:
+        """Judge no other upstreams than those of ``domains`` any more.
+
+        What they were counted for stays: to Prometheus, a counter that goes takes its last steps with it.
+        """
+        left = {(one.site.name, one.host, index) for one in domains for index in range(len(one.upstreams))}
+        for place in self._judged - left:
+            self._health.labels(*place).set(GONE)
+        self._judged &= left
 
     def sent(self, provider: str, outcome: str) -> None:
         self._calls.labels(provider, outcome).inc()

@@ -182,6 +182,7 @@ class ProxyServer:
         self._config = config
         upstreams, self._upstreams = self._upstreams, upstreams
         upstreams.close()
+        self.metrics.upstreams_are(self._upstreams.domains)
 
     def unready(self) -> str:
         """Why no new visitors should come here, or ``""``."""

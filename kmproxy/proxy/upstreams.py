@@ -52,6 +52,11 @@ class Upstreams:
             for upstream in balancer.upstreams:
                 self._watch(domain, upstream)
 
+    @property
+    def domains(self) -> Iterable[Domain]:
+        """Those that have upstreams."""
+        return self._balancers
+
     def _balancer(self, domain: Domain, context: _Context) -> Balancer:
         upstreams = [
             Upstream(index, self._pool(domain, url, context)) for index, url in enumerate(domain.upstreams)

@@ -11,7 +11,13 @@ from pathlib import Path
 
 from aiohttp import web
 from proxy_certificates import certificate, trusting
-from proxy_served import BROWSER, Load, configuration, served, upstream
+from proxy_served import BROWSER, Load, Served, configuration, served, upstream
+
+GONE = """
+  [[site.domain]]
+  host = "gone.example"
+  upstream = "http://127.0.0.1:9"
+"""
 
 REQUESTS = 'kmproxy_requests_total{site="acme"}'
 
@@ -58,14 +64,17 @@ async def test_workers_share_the_work_and_a_killed_one_is_replaced_and_no_call_i
         _vendor(heard) as vendor,
         upstream(b"old") as old,
         upstream(b"new") as new,
-        served(tmp_path, configuration(old, server="workers = 2", endpoint=vendor)) as server,
+        served(tmp_path, configuration(old, server="workers = 2", endpoint=vendor) + GONE) as server,
     ):
+        assert 'domain="gone.example"' in await _judged(server)
         async with Load(server.port) as load:
             await load.more()
             server.write(configuration(new, server="workers = 2", endpoint=vendor))
             await server.reload()
             await load.more()
         assert load.failures == []
+        assert 'domain="a.example"' in await _judged(server)
+        assert 'domain="gone.example"' not in await _judged(server)
         await server.counted(REQUESTS, len(load.answers))
         victim, _ = await server.workers()
         arriving = asyncio.create_task(_arrivals(server.port))
@@ -74,6 +83,7 @@ async def test_workers_share_the_work_and_a_killed_one_is_replaced_and_no_call_i
         promised = await arriving
         await server.ready()
         assert await server.count(REQUESTS) >= len(load.answers)
+        assert 'domain="gone.example"' not in await _judged(server)
         async with Load(server.port) as again:
             await again.more()
         assert set(again.answers) == {b"new"}
@@ -88,6 +98,12 @@ async def test_workers_share_the_work_and_a_killed_one_is_replaced_and_no_call_i
         async with asyncio.timeout(20):
             while any(map(_is_there, workers)):
                 await asyncio.sleep(0.02)
+
+
+async def _judged(server: Served) -> str:
+    """The lines of upstreams' health."""
+    _, text = await server.ask("/metrics")
+    return "".join(line for line in text.splitlines() if line.startswith("kmproxy_upstream_healthy{"))
 
 
 def _is_there(process: int) -> bool:

@@ -84,6 +84,27 @@ async def test_a_host_that_is_gone_from_the_configuration_is_served_no_more(tmp_
         assert split(await p.get("c.example"))[0] == b"HTTP/1.1 421 Misdirected Request"
 
 
+async def test_upstreams_that_are_gone_are_told_of_no_more_but_for_their_faults(tmp_path: Path) -> None:
+    down = "http://127.0.0.1:9"
+    async with Upstream(OK + b"yes").listening() as up:
+        both = site(("a.example", [up.url, down]), ("c.example", down))
+        async with proxy(config(tmp_path, both)) as p:
+            await p.get("c.example")
+            await p.server.reload(config(tmp_path, site(("a.example", [up.url]))))
+            _, text = await _ask(p, "/metrics")
+            await p.server.reload(config(tmp_path, both))
+            _, again = await _ask(p, "/metrics")
+    assert _judged(text) == {'domain="a.example",site="acme",upstream="0"} 1.0'}
+    assert len(_judged(again)) == 3
+    fault = 'domain="c.example",kind="ConnectFailed",site="acme",upstream="0"'
+    assert f"kmproxy_upstream_failures_total{{{fault}}} 1.0" in text
+
+
+def _judged(text: str) -> set[str]:
+    name = "kmproxy_upstream_healthy{"
+    return {line.removeprefix(name) for line in text.splitlines() if line.startswith(name)}
+
+
 async def test_nothing_keeps_the_pages_of_a_configuration_that_is_gone(tmp_path: Path) -> None:
     page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 33\r\n\r\n"
     async with (
@@ -120,11 +141,8 @@ def test_a_configuration_comes_to_a_worker_as_it_is() -> None:
     assert Config.model_validate(said.model_dump(mode="json")) == said
 
 
-async def _unready(p: Proxy) -> tuple[int, str]:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(p.server.admin_address + "/readyz") as found,
-    ):
+async def _ask(p: Proxy, path: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(p.server.admin_address + path) as found:
         return found.status, await found.text()
 
 
@@ -139,7 +157,7 @@ async def test_while_it_drains_it_answers_and_says_that_each_answer_is_the_last(
         await slow.asked.wait()
         draining = asyncio.create_task(p.server.drain())
         await asyncio.sleep(0)
-        assert await _unready(p) == (503, "stopping\n")
+        assert await _ask(p, "/readyz") == (503, "stopping\n")
         slow.go_on.set()
         head, body = await answer(reader)
         assert (b"Connection: close" in head, body) == (True, b"end")
@@ -215,19 +233,12 @@ async def test_pages_latency_and_templates_are_counted(tmp_path: Path) -> None:
         Upstream(head % len(page) + page).listening() as up,
         proxy(config(tmp_path, site(("a.example", up.url), ("b.example", None)))) as p,
     ):
-
-        async def text() -> str:
-            async with (
-                aiohttp.ClientSession() as session,
-                session.get(p.server.admin_address + "/metrics") as found,
-            ):
-                return await found.text()
-
-        asked = 0
-        while 'kmproxy_pages_total{made="template",site="acme"}' not in (said := await text()):
+        asked, said = 0, ""
+        while 'kmproxy_pages_total{made="template",site="acme"}' not in said:
             await p.get("a.example", headers=visitor)
             asked += 1
             assert asked < 50
+            _, said = await _ask(p, "/metrics")
     assert f'kmproxy_requests_total{{site="acme"}} {asked}.0' in said
     assert f'kmproxy_pages_total{{made="anew",site="acme"}} {asked - 1}.0' in said
     assert f'kmproxy_links_seen_total{{site="acme"}} {30 * asked}.0' in said
