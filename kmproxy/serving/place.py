@@ -22,8 +22,10 @@ _PATIENCE = 10.0
 class Place:
     """One place among the workers, and the process that has it now."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: Start, lock: int) -> None:
+        """Each process inherits ``lock``."""
         self._start = start
+        self._lock = lock
         self._process: asyncio.subprocess.Process | None = None
         self._control: Control | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -59,7 +61,7 @@ class Place:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "kmproxy.serving.worker", str(number)),
             stdin=asyncio.subprocess.DEVNULL,
-            pass_fds=(number, *numbers),
+            pass_fds=(number, self._lock, *numbers),
         )
 
     async def _keep(self) -> None:

@@ -8,8 +8,6 @@ left to do is to fork and to wait.
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,6 +20,7 @@ from kmproxy.outbox import open_outbox
 from kmproxy.proxy.server import SETTLE, open_admin
 from kmproxy.proxy.sockets import Listening, open_all, shared_by
 from kmproxy.serving.control import Start
+from kmproxy.serving.counters import Counters
 from kmproxy.serving.place import Place
 
 _GRACE = 5.0
@@ -49,12 +48,13 @@ class Supervisor:
     async def __aenter__(self) -> Supervisor:
         async with AsyncExitStack() as stack:
             sets = self._open(stack)
-            counters = _folder()
-            stack.callback(shutil.rmtree, counters, ignore_errors=True)
-            await self._listen_admin(counters, stack)
+            counters = _counters()
+            stack.callback(counters.remove)
+            await self._listen_admin(counters.path, stack)
             stack.push_async_callback(self._end)
             for place, listening in enumerate(sets):
-                self._workers.append(Place(Start(place, str(counters), self._of_worker(), tuple(listening))))
+                start = Start(place, str(counters.path), self._of_worker(), tuple(listening))
+                self._workers.append(Place(start, counters.lock))
             if not all(await asyncio.gather(*(worker.start() for worker in self._workers))):
                 raise WorkerError("a worker ended before it could answer anything")
             self._stack = stack.pop_all()
@@ -120,9 +120,8 @@ class Supervisor:
         await self._ended(_GRACE)
 
 
-def _folder() -> Path:
-    """Where the workers count: small files, mapped into memory."""
+def _counters() -> Counters:
     try:
-        return Path(tempfile.mkdtemp(prefix="kmproxy-counters-"))
+        return Counters()
     except OSError as error:
         raise WorkerError("workers need a folder for temporary files; TMPDIR may name one") from error

@@ -98,6 +98,16 @@ async def test_workers_share_the_work_and_a_killed_one_is_replaced_and_no_call_i
         async with asyncio.timeout(20):
             while any(map(_is_there, workers)):
                 await asyncio.sleep(0.02)
+    assert len(_counters(tmp_path)) == 1
+    async with served(tmp_path, configuration("http://127.0.0.1:9", server="workers = 2")) as server:
+        assert len(_counters(tmp_path)) == 1
+        server.process.terminate()
+        assert await asyncio.wait_for(server.process.wait(), 20) == 0
+    assert _counters(tmp_path) == []
+
+
+def _counters(folder: Path) -> list[Path]:
+    return list(folder.glob("kmproxy-counters-*"))
 
 
 async def _judged(server: Served) -> str:

@@ -308,7 +308,7 @@ def test_no_part_of_a_request_head_can_break_out_of_it(evil: bytes) -> None:
     good = (b"GET", b"/", b"name", b"value")
     for at in range(4):
         method, target, name, value = (part + evil if i == at else part for i, part in enumerate(good))
-        with pytest.raises(ValueError, match="a message.s head|holds a space"):
+        with pytest.raises(ValueError, match=r"CR, LF or NUL|holds a space"):
             request_head(method, target, ((name, value),))
 
 
@@ -316,7 +316,7 @@ def test_no_part_of_a_request_head_can_break_out_of_it(evil: bytes) -> None:
     ("method", "target"), [(b"GET /evil", b"/"), (b"GET", b"/ HTTP/1.1 x"), (b"GET", b"/a b")]
 )
 def test_a_request_line_has_three_words(method: bytes, target: bytes) -> None:
-    with pytest.raises(ValueError, match="a message.s head|holds a space"):
+    with pytest.raises(ValueError, match=r"CR, LF or NUL|holds a space"):
         request_head(method, target, ())
 
 
