@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from kmproxy.identity import cookies as cookie
 from kmproxy.identity.kissmetrics import KissmetricsProvider
 from kmproxy.identity.mixpanel import MixpanelProvider
+from kmproxy.identity.visitor import Visitor
 from kmproxy.messages import Headers, values
 from kmproxy.site import Site
 from kmproxy.visit import Arrival
@@ -54,19 +55,22 @@ def text(said: str, known: Collection[str] = ()) -> str:
 def identities(arrival: Arrival, leaving: Headers = ()) -> set[str]:
     """All that a visitor is known by, before and after: by the cookies that come and those ``leaving``."""
     site = arrival.domain.site
-    set_cookies = [*arrival.cookies, *arrival.minted, *values(leaving, b"set-cookie")]
-    found = _in_cookies(site, values(arrival.request.headers, b"cookie"))
-    for made in set_cookies:
-        found |= _in_cookies(site, [made.partition(b";")[0]])
-    for _, visitor in arrival.seen:
-        found |= {visitor.anonymous or "", visitor.named or ""}
+    found = in_cookies(site, values(arrival.request.headers, b"cookie"))
+    for made in (*arrival.cookies, *arrival.minted, *values(leaving, b"set-cookie")):
+        found |= in_cookies(site, [made.partition(b";")[0]])
+    return found | _names(visitor for _, visitor in arrival.seen)
+
+
+def in_cookies(site: Site, headers: Iterable[bytes]) -> set[str]:
+    """All that a visitor is known by in Cookie headers."""
+    jar = cookie.read(headers)
+    return _names(provider.read(jar) for provider in site.providers)
+
+
+def _names(visitors: Iterable[Visitor]) -> set[str]:
+    found = {identity or "" for visitor in visitors for identity in (visitor.anonymous, visitor.named)}
     bare = {identity.rpartition(":")[2] for identity in found if identity.startswith("$device:")}
     return (found | bare) - {""}
-
-
-def _in_cookies(site: Site, headers: Iterable[bytes]) -> set[str]:
-    visitors = [provider.read(cookie.read(headers)) for provider in site.providers]
-    return {identity or "" for visitor in visitors for identity in (visitor.anonymous, visitor.named)}
 
 
 def _split(target: str) -> tuple[str, str]:

@@ -23,9 +23,10 @@ from kmproxy.engine import Engine
 from kmproxy.observer import Observer, Observers
 from kmproxy.outbox import Outbox, open_outbox
 from kmproxy.outbox.sender import Sender
+from kmproxy.proxy import tracing
 from kmproxy.proxy.access import AccessLog, LoggedConnection
 from kmproxy.proxy.body import Bounds
-from kmproxy.proxy.connection import Connection, Listener
+from kmproxy.proxy.connection import Connection, Handler, Listener
 from kmproxy.proxy.guarded import PARSES_IN_C
 from kmproxy.proxy.handler import ProxyHandler
 from kmproxy.proxy.headers import TrustedProxies
@@ -68,7 +69,8 @@ class ProxyServer:
         self._config = config
         self.metrics = Metrics()
         self._access_log: AccessLog | None = None
-        self._observers = (self.metrics, *observers)
+        self._spans = tracing.spans()
+        self._observers = (self.metrics, *([self._spans] if self._spans else []), *observers)
         self._observer = Observers(*self._observers)
         self._outbox = outbox
         self._listening = listening
@@ -119,7 +121,7 @@ class ProxyServer:
     async def _settle(self, sender: Sender) -> None:
         await sender.stop(0.0 if self._hurry.is_set() else SETTLE)
 
-    def _handler(self, outbox: Outbox, sender: Sender, config: Config) -> tuple[ProxyHandler, Upstreams]:
+    def _handler(self, outbox: Outbox, sender: Sender, config: Config) -> tuple[Handler, Upstreams]:
         server = config.server
         timeouts = Timeouts(server.connect_timeout, server.first_byte_timeout, server.idle_timeout)
         sites = Sites(config)
@@ -130,9 +132,11 @@ class ProxyServer:
         trusted = TrustedProxies(server.trusted_proxies)
         bounds = Bounds(server.max_body, server.client_timeout)
         handler = ProxyHandler(engine, upstreams, outbox, trusted, self._observer, sender.wake, bounds)
+        if self._spans:
+            return self._spans.around(handler, sites.find, trusted), upstreams
         return handler, upstreams
 
-    def _new_listener(self, handler: ProxyHandler) -> Listener:
+    def _new_listener(self, handler: Handler) -> Listener:
         if not PARSES_IN_C:
             _log.warning("the HTTP parser in C is missing; the one in Python is slower")
         listener = Listener(
