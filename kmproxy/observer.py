@@ -34,6 +34,31 @@ class Observer(Protocol):
         """A tracking call was tried; ``outcome`` is ``delivered``, ``retry``, ``refused`` or ``expired``."""
 
 
+class Incurious:
+    """Wants to know nothing: a base for who wants to know some of it."""
+
+    def arrived(self, arrival: Arrival) -> None:
+        """Nothing to note."""
+
+    def departed(self, arrival: Arrival, status: int, departure: Departure) -> None:
+        """Nothing to note."""
+
+    def page_done(self, arrival: Arrival, rewriter: PageRewriter) -> None:
+        """Nothing to note."""
+
+    def failed(self, kind: str) -> None:
+        """Nothing to note."""
+
+    def upstream_failed(self, domain: Domain, index: int, kind: str) -> None:
+        """Nothing to note."""
+
+    def upstream_health(self, domain: Domain, index: int, healthy: bool) -> None:
+        """Nothing to note."""
+
+    def sent(self, provider: str, outcome: str) -> None:
+        """Nothing to note."""
+
+
 class Observers:
     """Several as one."""
 

@@ -50,7 +50,7 @@ class Vendors:
     async def _send(self, calls: Sequence[TrackingCall]) -> list[Verdict]:
         call = as_one(calls)
         url = URL(call.url, encoded=True)  # as built: yarl would normalise the encoding
-        with _traced_if(call.body != b""):
+        with nullcontext() if call.body else _without_span():
             async with self._session.request(
                 call.method, url, headers=call.headers, data=call.body or None, allow_redirects=False
             ) as response:
@@ -69,10 +69,10 @@ def _session(timeout: float) -> aiohttp.ClientSession:
     )
 
 
-def _traced_if(has_body: bool) -> AbstractContextManager[None]:
-    """No span of a call without a body, if OpenTelemetry is at work: its URL tells of the visitor."""
-    utils = None if has_body else sys.modules.get("opentelemetry.instrumentation.utils")
-    return utils.suppress_http_instrumentation() if utils else nullcontext()
+def _without_span() -> AbstractContextManager[None]:
+    """For a call whose URL tells of the visitor; without OpenTelemetry at work there is none anyway."""
+    utils = sys.modules.get("opentelemetry.instrumentation.utils")
+    return utils.suppress_instrumentation() if utils else nullcontext()
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

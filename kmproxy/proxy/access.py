@@ -19,11 +19,10 @@ from aiohttp import StreamReader
 from kmproxy import redact
 from kmproxy.errors import KmproxyError
 from kmproxy.messages import Headers, first
-from kmproxy.pages.rewriter import PageRewriter
+from kmproxy.observer import Incurious
 from kmproxy.proxy.connection import Connection
 from kmproxy.proxy.counted import Counted
 from kmproxy.proxy.headers import TrustedProxies, client
-from kmproxy.site import Domain
 from kmproxy.visit import Arrival, Departure
 
 _LEFT = 499
@@ -51,7 +50,7 @@ _line: ContextVar[Line] = ContextVar("line")
 """That of the request which this task answers."""
 
 
-class AccessLog:
+class AccessLog(Incurious):
     """An observer that notes who asked for what, and where that is written: see ``server.access_log``."""
 
     def __init__(self, path: str, trusted: TrustedProxies) -> None:
@@ -102,21 +101,6 @@ class AccessLog:
     def departed(self, arrival: Arrival, status: int, departure: Departure) -> None:
         if line := _line.get(None):
             line.leaving, line.departed_at = departure.headers, time.perf_counter()
-
-    def page_done(self, arrival: Arrival, rewriter: PageRewriter) -> None:
-        """Nothing to note."""
-
-    def failed(self, kind: str) -> None:
-        """Nothing to note."""
-
-    def upstream_failed(self, domain: Domain, index: int, kind: str) -> None:
-        """Nothing to note."""
-
-    def upstream_health(self, domain: Domain, index: int, healthy: bool) -> None:
-        """Nothing to note."""
-
-    def sent(self, provider: str, outcome: str) -> None:
-        """Nothing to note."""
 
 
 class LoggedConnection(Connection):

@@ -70,7 +70,8 @@ class ProxyServer:
         self.metrics = Metrics()
         self._access_log: AccessLog | None = None
         self._spans = tracing.spans()
-        self._observers = (self.metrics, *([self._spans] if self._spans else []), *observers)
+        told: list[Observer] = [self._spans] if self._spans else []
+        self._observers = (self.metrics, *told, *observers)
         self._observer = Observers(*self._observers)
         self._outbox = outbox
         self._listening = listening

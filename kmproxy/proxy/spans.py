@@ -21,10 +21,11 @@ from yarl import URL
 
 from kmproxy import redact
 from kmproxy.links.hosts import bare_host
-from kmproxy.messages import first, values
-from kmproxy.observer import Observer
+from kmproxy.messages import first, pick, values, without
+from kmproxy.observer import Incurious
 from kmproxy.proxy.connection import Handler
-from kmproxy.proxy.headers import TrustedProxies, scheme
+from kmproxy.proxy.headers import TrustedProxies
+from kmproxy.proxy.hop import hop
 from kmproxy.proxy.incoming import Incoming
 from kmproxy.proxy.outgoing import Outgoing
 from kmproxy.site import Domain
@@ -37,14 +38,14 @@ _LEFT = 499
 """The status of a request whose client left before it was answered, as in the access log."""
 
 
-class Spans(Observer):
+class Spans(Incurious):
     """Makes them, and hides in them whom a request is found to be from."""
 
     def __init__(self, middleware: Any) -> None:
         """``middleware`` is the instrumentation's own."""
         self._middleware = middleware
         # But for baggage: the middleware makes nothing of it, so it goes on as it came.
-        self._fields = frozenset(get_global_textmap().fields) - {"baggage"}
+        self._fields = frozenset(name.lower().encode() for name in get_global_textmap().fields) - {b"baggage"}
 
     def around(
         self, handler: Handler, find: Callable[[str], Domain | None], trusted: TrustedProxies
@@ -69,7 +70,7 @@ class Spans(Observer):
 class _Answer:
     """What the middleware takes for the handler: whatever happens, it is told of a status only."""
 
-    def __init__(self, handler: Handler, message: Incoming, fields: frozenset[str]) -> None:
+    def __init__(self, handler: Handler, message: Incoming, fields: frozenset[bytes]) -> None:
         self._handler = handler
         self._message = message
         self._fields = fields
@@ -99,26 +100,32 @@ class _Answer:
             del error  # it would hold this frame, and this frame it
 
 
-def _lead_on(message: Incoming, fields: frozenset[str]) -> None:
+def _lead_on(message: Incoming, fields: frozenset[bytes]) -> None:
     """Have the upstream's span be a child of the one that has begun, if one has."""
     carrier: dict[str, str] = {}
     inject(carrier)
     if carrier:
-        kept = [field for field in message.headers if _name(field[0]) not in fields]
-        message.headers = (*kept, *((name.encode(), value.encode()) for name, value in carrier.items()))
+        ours = [(name.encode(), value.encode()) for name, value in carrier.items()]
+        message.headers = (*without(message.headers, fields), *ours)
 
 
 def _hide(known: set[str]) -> None:
     """Leave out of the current span what holds one of those; one that is not recorded has nothing."""
-    span = trace.get_current_span()
-    said = getattr(span, "attributes", None) or {}
-    for name, value in dict(said).items():
-        if isinstance(value, str) and (hidden := redact.url(value.encode("utf-8", "replace"), known)) != value:
-            span.set_attribute(name, hidden)
+    span: Any = trace.get_current_span()
+    if not span.is_recording():
+        return
+    span.update_name(_without(span.name, known))
+    for name, value in dict(span.attributes).items():
+        if isinstance(value, str):
+            span.set_attribute(name, _without(value, known))
+
+
+def _without(said: str, known: set[str]) -> str:
+    return redact.url(said.encode("utf-8", "replace"), known)
 
 
 def _shown(
-    message: Incoming, domain: Domain | None, trusted: TrustedProxies, fields: frozenset[str]
+    message: Incoming, domain: Domain | None, trusted: TrustedProxies, fields: frozenset[bytes]
 ) -> web.BaseRequest:
     """The request as a span may tell of it from the start; its host is as it is configured."""
     known = redact.in_cookies(domain.site, values(message.headers, b"cookie")) if domain else set()
@@ -130,21 +137,19 @@ def _shown(
     )
     nobody: Any = None  # writes a response to it
     loop = asyncio.get_running_loop()
-    return web.BaseRequest(
-        head, EMPTY_PAYLOAD, message.connection, nobody, nobody, loop, scheme=url.scheme
-    )
+    return web.BaseRequest(head, EMPTY_PAYLOAD, message.connection, nobody, nobody, loop, scheme=url.scheme)
 
 
 def _url(message: Incoming, domain: Domain | None, trusted: TrustedProxies, known: set[str]) -> URL:
-    connection = message.connection
-    secure = connection.ssl_context is not None
+    connection, peer = message.connection, message.connection.peer
+    here = hop(message.headers, peer, trusted=peer in trusted, secure=connection.ssl_context is not None)
     target = message.target
     if not target.startswith(b"/"):  # absolute-form, or "*"
         target = b"/".join(target.split(b"/")[3:])
     # One slash: what stands behind two would be read as a host.
-    path, mark, query = redact.url(b"/" + target.lstrip(b"/"), known).partition("?")
+    path, _, query = redact.url(b"/" + target.lstrip(b"/"), known).partition("?")
     return URL.build(
-        scheme=scheme(message.headers, trusted=connection.peer in trusted, secure=secure),
+        scheme=here.scheme,
         host=domain.host if domain else _UNSERVED,
         path="/" + path.lstrip("/"),  # the whole may be redacted
         query_string=query,
@@ -152,16 +157,10 @@ def _url(message: Incoming, domain: Domain | None, trusted: TrustedProxies, know
     )
 
 
-def _headers(message: Incoming, fields: frozenset[str], known: set[str]) -> CIMultiDictProxy[str]:
+def _headers(message: Incoming, fields: frozenset[bytes], known: set[str]) -> CIMultiDictProxy[str]:
     found: CIMultiDict[str] = CIMultiDict()
-    for raw, value in message.headers:
-        name, said = _name(raw), value.decode("utf-8", "replace")
-        if name in fields:
-            found.add(name, said)
-        elif name == "user-agent":
-            found.add(name, redact.text(said, known))
+    for name, value in pick(message.headers, fields):
+        found.add(name.decode(), value.decode("utf-8", "replace"))
+    if agent := first(message.headers, b"user-agent"):
+        found.add("User-Agent", redact.text(agent.decode("utf-8", "replace"), known))
     return CIMultiDictProxy(found)
-
-
-def _name(raw: bytes) -> str:
-    return raw.lower().decode("latin-1")

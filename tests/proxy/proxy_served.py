@@ -130,12 +130,18 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    folder: Path, text: str, *, prelude: str = "", pass_fds: Sequence[int] = (), **environment: str
+    folder: Path,
+    text: str,
+    *,
+    agent: Sequence[str] = (),
+    prelude: str = "",
+    pass_fds: Sequence[int] = (),
+    **environment: str,
 ) -> AsyncIterator[Served]:
-    """A process, up and ready; ``prelude`` is run in it before anything else."""
+    """A process, up and ready, started by ``agent``; ``prelude`` is run in it before anything else."""
     (folder / "kmproxy.toml").write_text(text)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", f"{prelude}\n{_SERVE}"),
+        *(*agent, sys.executable, "-c", f"{prelude}\n{_SERVE}"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=folder,
