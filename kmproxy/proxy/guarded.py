@@ -106,6 +106,8 @@ class Guarded(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request, or more than one."""
+        # Looked at first: what ends a body, or belongs to it, is no beginning of a head.
+        was_over = self.body.is_eof()
         try:
             super().data_received(data)
         except ValueError:  # The parser in Python lets out what int() raises.
@@ -115,7 +117,7 @@ class Guarded(RequestHandler):
                 self._end_partial()
             if self._waiter is None:
                 self._break_body()
-        elif data and not (self._upgraded or self._close) and (self._waiter or self.body.is_eof()):
+        elif data and was_over and not (self._upgraded or self._close):
             self._await_rest_of_head(len(data))
 
     def connection_lost(self, exc: BaseException | None) -> None:

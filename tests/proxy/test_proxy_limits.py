@@ -70,6 +70,24 @@ async def test_a_head_that_begins_while_another_request_is_answered_has_a_deadli
     assert b"okHTTP/1.0 408 Request Timeout\r\n" in answers
 
 
+@pytest.mark.parametrize("size", [5, 200_000])
+async def test_the_end_of_a_body_is_not_the_beginning_of_a_head(size: int, tmp_path: Path) -> None:
+    body = b"x" * size
+    async with (
+        Upstream(OK).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)), client_timeout=0.1)) as p,
+        p.connection() as (reader, writer),
+    ):
+        writer.write(b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: %d\r\n\r\n" % size)
+        await asyncio.sleep(0.02)
+        writer.write(body)
+        await asyncio.sleep(0.2)
+        writer.write(GET)
+        for _ in range(2):
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert upstream.received[0].endswith(body)
+
+
 async def test_a_head_of_many_small_fields_does_not_grow_without_end(tmp_path: Path) -> None:
     async with proxy(config(tmp_path, site(("a.example", None)))) as p, p.connection() as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: a.example\r\n")
