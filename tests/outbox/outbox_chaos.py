@@ -214,11 +214,12 @@ def _calls(body: bytes, request: web.Request) -> Iterator[tuple[Call, str]]:
     if request.path == "/a":
         yield Call("kissmetrics", query["_n"], "/a", query["_p"]), query["_t"]
     elif request.path == "/e":
-        yield Call("kissmetrics", query["_p"], "/e", query["_n"]), query["_t"]
+        yield Call("kissmetrics", query["_p"], "/e", query.get("visit", query["_n"])), query["_t"]
     else:
         for made in json.loads(body):
             said = made["properties"]
-            call = Call("mixpanel", said["distinct_id"], made["event"], said["$anon_distinct_id"])
+            what = said.get("visit") or said["$anon_distinct_id"]
+            call = Call("mixpanel", said["distinct_id"], made["event"], what)
             yield call, f"{said['time']} {said['$insert_id']}"
 
 

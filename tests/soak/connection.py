@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 import zlib
 from dataclasses import dataclass, field
 from time import monotonic
@@ -41,16 +42,6 @@ class Answer:
             return repr(error).encode()
 
 
-_BROWSER = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-
-
-def asking(host: str, target: str, accept: str, **fields: str) -> bytes:
-    """A browser's GET request; a field that is ``""`` is left out."""
-    more = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value)
-    head = f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{_BROWSER}\r\nAccept: {accept}\r\n"
-    return f"{head}Accept-Encoding: gzip\r\n{more}\r\n".encode()
-
-
 class Connection(asyncio.Protocol):
     """``answer = await (await Connection.to(port)).ask(request)``"""
 
@@ -66,9 +57,10 @@ class Connection(asyncio.Protocol):
         """How many requests it has carried."""
 
     @classmethod
-    async def to(cls, port: int) -> Connection:
-        """Raises OSError."""
-        _, made = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+    async def to(cls, port: int, tls: ssl.SSLContext | None = None, host: str | None = None) -> Connection:
+        """With ``tls``, to whoever has a certificate for ``host``. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        _, made = await loop.create_connection(cls, "127.0.0.1", port, ssl=tls, server_hostname=host)
         return made
 
     async def ask(self, request: bytes) -> Answer:

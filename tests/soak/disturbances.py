@@ -7,11 +7,13 @@ import os
 import random
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from time import monotonic
 
 from . import site
-from .record import Record
+from .process import is_alive
+from .record import REDIS, Record
 from .stage import Stage
 
 _UPSTREAM, _REDIS, _VENDOR, _RELOAD, _WORKER = 8.0, 45.0, 40.0, 10.0, 30.0
@@ -21,6 +23,9 @@ _DOWN = 2.0
 """Seconds that an upstream, or Redis, is down."""
 
 _VENDOR_DOWN = 8.0
+
+_SEEN = 0.3
+"""Seconds after a process is gone in which whoever was connected to it may not have looked yet."""
 
 
 @dataclass
@@ -43,16 +48,18 @@ class Disturbances:
     async def _upstream(self) -> None:
         """The blog's only one, or one of the shop's: then the shop stays up."""
         victim = self.luck.choice(self.stage.origins)
-        names = (site.BLOG, f"all of {site.BLOG}") if victim is self.stage.origins[0] else (site.SHOP,)
-        with self.record.down(*names):
-            await victim.kill()
+        alone = victim is self.stage.origins[0]
+        with self.record.down(f"all of {site.BLOG}") if alone else nullcontext():
+            with self.record.down(site.BLOG if alone else site.SHOP):
+                await victim.kill()
+                await asyncio.sleep(_SEEN)
             await asyncio.sleep(_DOWN)
             await victim.start()
 
     async def _redis(self) -> None:
         redis = self.stage.redis
         assert redis is not None
-        with self.record.down("Redis"):
+        with self.record.down(REDIS):
             await asyncio.to_thread(redis.kill)
             await asyncio.sleep(_DOWN)
             await asyncio.to_thread(redis.start)
@@ -69,8 +76,12 @@ class Disturbances:
 
     async def _worker(self) -> None:
         """Any but the oldest, whose memory is watched all the time."""
+        victim = self.luck.choice(self.stage.proxy.workers()[1:])
         with self.record.down("worker"):
-            os.kill(self.luck.choice(self.stage.proxy.workers()[1:]), signal.SIGKILL)
+            os.kill(victim, signal.SIGKILL)
+            while is_alive(victim):  # no child of ours: nobody tells
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(_SEEN)
 
 
 async def _every(seconds: float, disturb: Callable[[], Awaitable[None]], until: float) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import site
-from .connection import Answer, Connection, asking
+from .connection import Answer, Connection
 from .options import Options
 from .process import resident
+from .request import asking
 from .stage import staged
 
 _AT_ONCE = 100
@@ -74,7 +75,7 @@ async def _ask_all(connections: Sequence[Connection]) -> list[bool]:
 
 
 def _request(number: int) -> bytes:
-    return asking(site.BLOG, f"/page/{number % site.PAGES}", "text/html")
+    return asking(site.BLOG, f"/page/{number % site.PAGES}")
 
 
 def _is_page(answer: Answer) -> bool:

@@ -11,12 +11,16 @@ from time import monotonic
 import aiohttp
 
 from .disturbances import Disturbances
+from .drain import drain
+from .life import live
 from .memory import Memory, Trend
 from .options import Options
+from .posts import check_posts
 from .proxy import Proxy
 from .record import Record
-from .stage import staged
-from .visitor import Visitor, World
+from .stage import Stage, staged
+from .visitor import Visitor
+from .world import World
 
 
 @dataclass(frozen=True)
@@ -36,40 +40,57 @@ class Load:
     """Seconds from SIGTERM to the end."""
 
 
+_AFTER = 3.0
+"""Seconds that visitors stay once kmproxy was started anew."""
+
+
 async def run(options: Options, folder: Path) -> Load:
     """Raises StartError."""
     record = Record()
     async with staged(folder, options.outbox, options.workers, options.seed) as stage, _client() as client:
-        world = World(stage.proxy.port, options.pace, record, client)
-        disturbances = Disturbances(record, stage, random.Random(options.seed))
-        return await _run(options, world, disturbances)
+        world = World(stage.proxy, options.pace, record, client)
+        return await _run(options, world, stage)
 
 
 def _client() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(limit=0))
 
 
-async def _run(options: Options, world: World, disturbances: Disturbances) -> Load:
-    stage, record = disturbances.stage, disturbances.record
-    proxy = stage.proxy
-    oldest = proxy.workers()[0]
-    begun, until = monotonic(), monotonic() + 60 * options.minutes
-    memory = Memory(proxy)
-    watching = asyncio.create_task(memory.watch())
+async def _run(options: Options, world: World, stage: Stage) -> Load:
+    proxy, record = stage.proxy, world.record
+    begun = monotonic()
     async with asyncio.TaskGroup() as group:
-        group.create_task(disturbances.go_on(until))
-        group.create_task(_tell(record, begun, until))
         for number in range(options.visitors):
-            group.create_task(Visitor(number, world, options.seed).live(until))
+            group.create_task(live(Visitor(number, world, options.seed)))
+        memory, cpu = await _disturbed(options, stage, record)
+        stop = await drain(proxy, record)
+        await asyncio.sleep(_AFTER)
+        world.over.set()
     seconds = monotonic() - begun
-    watching.cancel()
+    promised, came = await stage.vendor.check(world.promised, record)
+    check_posts(stage.posts, record)
+    status, _ = await proxy.stop()
+    _check(proxy, status, record)
+    return Load(record, seconds, promised, came, memory, cpu, stop)
+
+
+async def _disturbed(options: Options, stage: Stage, record: Record) -> tuple[Trend, float]:
+    """Memory, and seconds of CPU, of the worker that lives all the time."""
+    proxy, memory = stage.proxy, Memory(stage.proxy)
+    oldest, begun = proxy.workers()[0], monotonic()
+    until = begun + 60 * options.minutes
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(memory.watch())
+        group.create_task(_tell(record, begun, until))
+        await Disturbances(record, stage, random.Random(options.seed)).go_on(until)
+        await asyncio.sleep(max(until - monotonic(), 0))
+        watching.cancel()
     cpu = proxy.cpu().get(oldest, 0.0)
-    promised, came = await stage.vendor.check(world.accepted, record)
     if proxy.workers()[0] != oldest:
         record.fault("a worker died", "that nobody had killed")
-    status, stop = await proxy.stop()
-    _check(proxy, status, record)
-    return Load(record, seconds, promised, came, memory.check(oldest, record), cpu, stop)
+    if not await proxy.is_up():
+        record.fault("a worker that was killed is not replaced", "")
+    return memory.check(oldest, record), cpu
 
 
 def _check(proxy: Proxy, status: int, record: Record) -> None:

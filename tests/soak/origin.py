@@ -1,4 +1,4 @@
-"""An upstream: ``python -m tests.soak.origin PORT``; both domains' own, to be killed at any time."""
+"""An upstream: ``python -m tests.soak.origin PORT POSTS``; both domains' own, to be killed at any time."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import gzip
 import sys
 import zlib
 from functools import cache
+from pathlib import Path
 
 import uvloop
 from aiohttp import WSMsgType, web
 
 from . import site
 
+POSTS = web.AppKey("posts", Path)
+"""A file with a line for each POST that comes, be it answered or not; that of all upstreams."""
 
-def application() -> web.Application:
+
+def application(posts: Path) -> web.Application:
     app = web.Application()
+    app[POSTS] = posts
     app.add_routes(
         [
             web.get("/", _page),
@@ -28,6 +33,8 @@ def application() -> web.Application:
             web.get("/leave", _leave),
             web.get("/events", _events),
             web.get("/socket", _socket),
+            web.post("/echo", _echo),
+            web.post("/join", _join),
         ]
     )
     return app
@@ -35,7 +42,12 @@ def application() -> web.Application:
 
 async def _page(request: web.Request) -> web.Response:
     number = int(request.match_info.get("number", 0))
-    return _html(_compressed(request.host, number))
+    tag = f"{request.host}-{number}"
+    if any(asked.value == tag for asked in request.if_none_match or ()):
+        return web.Response(status=304, headers={"ETag": f'"{tag}"'})
+    response = _html(_compressed(request.host, number))
+    response.headers["ETag"] = f'"{tag}"'
+    return response
 
 
 @cache
@@ -118,12 +130,34 @@ async def _socket(request: web.Request) -> web.WebSocketResponse:
     return response
 
 
-async def _serve(port: int) -> None:
-    runner = web.AppRunner(application(), access_log=None)
+async def _echo(request: web.Request) -> web.StreamResponse:
+    """A while later, piece by piece as it comes."""
+    _count(request)
+    await asyncio.sleep(site.PAUSE)
+    response = web.StreamResponse()
+    await response.prepare(request)
+    async for piece in request.content.iter_any():
+        await response.write(piece)
+    return response
+
+
+async def _join(request: web.Request) -> web.Response:
+    _count(request)
+    await request.post()
+    return web.Response(status=303, headers={"Location": "/"})
+
+
+def _count(request: web.Request) -> None:
+    with request.app[POSTS].open("a") as posts:
+        posts.write(f"{request.query['post']}\n")
+
+
+async def _serve(port: int, posts: Path) -> None:
+    runner = web.AppRunner(application(posts), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True, backlog=4096).start()
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(int(sys.argv[1])))
+    uvloop.run(_serve(int(sys.argv[1]), Path(sys.argv[2])))

@@ -57,9 +57,9 @@ class Server:
             await self.process.wait()
 
 
-def origin(port: int, log: Path) -> Server:
-    """An upstream of both domains."""
-    return Server([sys.executable, "-m", "tests.soak.origin", str(port)], port, log)
+def origin(port: int, log: Path, posts: Path) -> Server:
+    """An upstream of both domains, which adds to ``posts`` what it is sent."""
+    return Server([sys.executable, "-m", "tests.soak.origin", str(port), str(posts)], port, log)
 
 
 def children(pid: int) -> list[int]:
@@ -68,6 +68,11 @@ def children(pid: int) -> list[int]:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs: not gone, nor dead and only not waited for."""
+    return _fields(pid)[:1] not in ([], ["Z"])
 
 
 def resident(pid: int) -> int:
@@ -80,11 +85,15 @@ def resident(pid: int) -> int:
 
 def cpu(pid: int) -> float:
     """CPU seconds used by now; 0 for a process that is gone."""
+    return sum(map(int, _fields(pid)[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def _fields(pid: int) -> list[str]:
+    """What ``proc(5)`` tells of it from its state on; nothing of a process that is gone."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+        return []
 
 
 def free_ports(count: int) -> list[int]:

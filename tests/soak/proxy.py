@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 
 from outbox_chaos import TOKEN
+from proxy_certificates import certificate, trusting
 
 from . import site
 from .connection import Connection
@@ -17,9 +18,11 @@ from .process import Server, children, cpu, free_ports, resident
 
 _CONFIG = """
 [server]
-listen = ["127.0.0.1:{port}"]
+listen = ["http://127.0.0.1:{port}", "127.0.0.1:{secure}"]
+tls = [{certificates}]
 admin = "127.0.0.1:{admin}"
 workers = {workers}
+drain_delay = {delay}
 [outbox]
 url = "{outbox}"
 [[site]]
@@ -27,7 +30,11 @@ name = "soak"
 kissmetrics = {{ api_key = "key", endpoint = "{vendor}" }}
 mixpanel = {{ token = "{token}", endpoint = "{vendor}" }}
 domain = [{domains}]
+form = [{{ path = "/join", event = "{joined}" }}]
 """
+
+DELAY = 1.0
+"""Seconds from SIGTERM until no connection is taken any more."""
 
 _READY = b"GET /readyz HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n"
 
@@ -50,7 +57,9 @@ class Proxy(Server):
     def __init__(
         self, folder: Path, outbox: str, vendor: str, upstreams: dict[str, Sequence[int]], workers: int
     ) -> None:
-        port, self._admin = free_ports(2)
+        port, self.secure, self._admin = free_ports(3)
+        self.trust = trusting()
+        """What its certificates are believed by."""
         domains = ", ".join(
             f'{{ host = "{host}", upstream = {[f"http://127.0.0.1:{port}" for port in ports]} }}'
             for host, ports in upstreams.items()
@@ -58,6 +67,10 @@ class Proxy(Server):
         self._several = workers > 1
         self._text = _CONFIG.format(
             port=port,
+            secure=self.secure,
+            certificates=", ".join(certificate(folder, host, host).toml for host in upstreams),
+            joined=site.JOINED,
+            delay=DELAY,
             admin=self._admin,
             workers=workers,
             outbox=outbox,
@@ -66,10 +79,14 @@ class Proxy(Server):
             domains=domains,
         )
         self._file = folder / "kmproxy.toml"
-        self._file.write_text(self._text)
         self._reloads = 0
         command = [str(Path(sys.executable).parent / "kmproxy"), "serve", "-c", str(self._file)]
         super().__init__(command, port, folder / "kmproxy.log")
+
+    async def start(self) -> None:
+        """With a configuration that is right."""
+        self._file.write_text(self._text)
+        await super().start()
 
     async def is_up(self) -> bool:
         """Whether all workers answer."""

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from statistics import quantiles
 from time import monotonic
 
-GRACE = 3.0
-"""Seconds after the end of a downtime in which its traces may still be seen."""
+REDIS = "Redis"
+CLOSED = "no connection taken"
+"""From the time on when kmproxy, told to stop, takes no more: whoever came before must be answered."""
 
 _SHOWN = 5
 """Faults of a kind that are told in full."""
@@ -26,7 +27,10 @@ class Record:
         self.told: dict[str, list[str]] = defaultdict(list)
         """Of each kind of fault the first few."""
         self.took: list[float] = []
-        """Seconds of each page."""
+        """Seconds of each page, while they are counted."""
+        self.timing = True
+        self.told_to_reconnect = 0
+        """Answers with ``Connection: close``."""
         self._down: dict[str, list[list[float]]] = defaultdict(list)
 
     def done(self, what: str) -> None:
@@ -50,10 +54,11 @@ class Record:
             window[1] = monotonic()
 
     def excuse(self, begun: float, *names: str) -> str:
-        """Which of ``names`` was down at some time since ``begun``; or ``""``."""
+        """Which of ``names`` was down at some time since ``begun``, CLOSED already then; or ``""``."""
         now = monotonic()
         for name in names:
-            if any(start <= now and begun <= end + GRACE for start, end in self._down[name][-8:]):
+            since = begun if name == CLOSED else now
+            if any(start <= since and begun <= end for start, end in self._down[name][-8:]):
                 return name
         return ""
 

@@ -78,6 +78,7 @@ def _load(load: Load, options: Options) -> Iterator[str]:
 
 _DISTURBED = {
     "Redis": "Redis killed",
+    "no connection taken": "stopped and started again under load",
     "the vendor": "vendors down for 8 s",
     "reload": "configuration reloaded",
     "worker": "worker killed",

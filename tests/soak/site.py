@@ -21,6 +21,11 @@ EVENTS = 8
 PAUSE = 0.5
 """Seconds between two events, and between the parts of a slow page."""
 
+JOINED = "Joined"
+"""The event of the form at ``/join``."""
+
+_NOISE = random.Random(1).randbytes(1 << 20)
+
 _WHO = b"<p>nobody</p>"
 
 
@@ -49,6 +54,12 @@ def leads(host: str) -> str:
 def asset(number: int) -> bytes:
     """From 1 to 100 KB."""
     return random.Random(number).randbytes(1000 + 750 * number**2)
+
+
+def noise(luck: random.Random, size: int) -> bytes:
+    """That many bytes, other ones each time; at most 500 KB."""
+    start = luck.randrange(len(_NOISE) // 2)
+    return _NOISE[start : start + size]
 
 
 def event(who: str, number: int) -> bytes:

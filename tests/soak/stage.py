@@ -22,6 +22,8 @@ class Stage:
     origins: list[Server]
     vendor: Vendor
     redis: RedisServer | None
+    posts: Path
+    """What the upstreams were sent."""
 
 
 @asynccontextmanager
@@ -31,13 +33,15 @@ async def staged(folder: Path, outbox: str, workers: int, seed: int) -> AsyncIte
     async with AsyncExitStack() as stack:
         redis = _redis(folder, stack) if outbox == "redis" else None
         url = await stack.enter_async_context(vendor.listening())
-        origins = [origin(port, folder / f"upstream-{port}.log") for port in free_ports(3)]
+        posts = folder / "posts"
+        posts.touch()
+        origins = [origin(port, folder / f"upstream-{port}.log", posts) for port in free_ports(3)]
         kept = redis.url if redis else f"sqlite:{folder}/outbox.db"
         proxy = Proxy(folder, kept, url, upstreams([one.port for one in origins]), workers)
         for server in (*origins, proxy):
             stack.push_async_callback(server.kill)
             await server.start()
-        yield Stage(proxy, origins, vendor, redis)
+        yield Stage(proxy, origins, vendor, redis, posts)
 
 
 def _redis(folder: Path, stack: AsyncExitStack) -> RedisServer:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from outbox_chaos import Arrival, Chaos, out_of_order
+from outbox_chaos import Call, Chaos, out_of_order
 
 from .record import Record
 
@@ -45,12 +45,11 @@ class Vendor:
         finally:
             await runner.cleanup()
 
-    async def check(self, accepted: list[Arrival], record: Record) -> tuple[int, int]:
+    async def check(self, expected: set[Call], record: Record) -> tuple[int, int]:
         """Wait for all that was promised; what does not come, or not in order, is a fault.
 
-        Gives how many calls were promised, and how many came, duplicates and all.
+        Gives how many calls were ``expected``, and how many came, duplicates and all.
         """
-        expected = {call for arrival in accepted for call in arrival.calls}
         took = self._chaos.took
         try:
             async with asyncio.timeout(_PATIENCE):
