@@ -170,7 +170,7 @@ async def test_no_log_holds_an_identity(desk: Desk, caplog: pytest.LogCaptureFix
     for number in range(4):
         await desk.put(desk.call(f"SECRET{number}", "1"))
     await desk.put(TrackingCall("kissmetrics", "SECRET", "GET", "http://[SECRET"))
-    await eventually(lambda: len(desk.results) == 5)
+    await eventually(lambda: len(desk.results) >= 5)
     ours = [record for record in caplog.records if record.name.startswith("kmproxy")]
     assert len(ours) >= 4
     assert not any("SECRET" in record.getMessage() or record.exc_info for record in ours)
