@@ -160,8 +160,8 @@ async def test_an_answer_without_end_is_read_no_further_than_needed(desk: Desk) 
 )
 async def test_a_call_that_cant_be_sent_is_no_reason_to_stop(desk: Desk, url: str) -> None:
     await desk.put(TrackingCall("kissmetrics", "odd", "GET", url), desk.call("ann", "1"))
-    await eventually(lambda: len(desk.results) == 2)
-    assert sorted(outcome for _, outcome in desk.results) == ["delivered", "retry"]
+    await eventually(lambda: len(desk.results) >= 2)
+    assert sorted(outcome for _, outcome in desk.results[:2]) == ["delivered", "retry"]
 
 
 async def test_no_log_holds_an_identity(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
