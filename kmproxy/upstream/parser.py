@@ -44,27 +44,31 @@ class ResponseParser:
     head is the new protocol's and comes as body.
     """
 
+    # How every response begins.
+    _size = 0
+    _barren = 0
+    _reason = b""
+    _head: ResponseHead | None = None
+    _fresh_head = False
+    _keep_alive = False
+    _done = False
+    _surplus = False
+
     def __init__(self, request_method: bytes, upgrade: bytes = b"", interim: Interim | None = None) -> None:
         self._upgrade = upgrade
         self._interim = interim
         self._to_head = request_method == b"HEAD"
         self._llhttp = httptools.HttpResponseParser(self)
-        self._size = 0
-        self._barren = 0
-        self._reason = b""
+        self._came = 0
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head: ResponseHead | None = None
-        self._fresh_head = False
         self._pieces: list[bytes] = []
-        self._keep_alive = False
-        self._done = False
-        self._surplus = False
 
     def feed(self, data: bytes | memoryview) -> list[Event]:
         """What ``data`` brings, at most one event of each kind; raises BadResponse.
 
         After Complete it must not be called: what follows a response nobody asked for is no response.
         """
+        self._came += len(data)
         try:
             self._parse(data)
         except httptools.HttpParserUpgrade as switched:
@@ -120,6 +124,8 @@ class ResponseParser:
     def _measure(self, fields: Sequence[tuple[bytes, bytes]], what: str) -> None:
         if len(fields) > MAX_HEADERS:
             raise BadResponse(f"more than {MAX_HEADERS} {what} fields")
+        if self._came <= MAX_HEAD:
+            return  # Nor can the fields be more: mostly all of a page has come by now.
         self._size += sum([len(name) + len(value) + 4 for name, value in fields])
         if self._size > MAX_HEAD:
             raise BadResponse(f"more than {MAX_HEAD} bytes of {what}")
