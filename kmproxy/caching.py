@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from kmproxy import validators
 from kmproxy.messages import Headers, Names, first, names, values, without
+from kmproxy.names import Pick
 
 _NONE: frozenset[bytes] = frozenset()
 _CONTROL = frozenset({b"cache-control"})
@@ -35,24 +36,24 @@ _SHARED_DIRECTIVES = frozenset({b"public", b"s-maxage", b"private", b"proxy-reva
 class Privacy(NamedTuple):
     """What becomes of a head so that no shared cache keeps what it is of."""
 
-    replaced: frozenset[bytes]
-    """Names (in lower case) of what goes."""
+    keep: Pick
+    """What takes out of it what stays."""
 
     said: Headers
-    """What is said instead."""
+    """What is said instead of the rest."""
 
 
 def privacy(known: Names, fields: Headers, unwanted: frozenset[bytes] = OF_THE_BODY) -> Privacy:
     """For a head of these names and, of ``TELLING``, these ``fields``: as for a body of its own."""
     control = (b"Cache-Control", _not_shared(b",".join(values(fields, b"cache-control"))))
     vary = _varying(b",".join(values(fields, b"vary")))
-    replaced = unwanted | (TELLING if vary else _CONTROL) | _for_shared_caches(known)
-    return Privacy(replaced, (control, (b"Vary", vary)) if vary else (control,))
+    keep, _ = known.rest(unwanted | (TELLING if vary else _CONTROL) | _for_shared_caches(known))
+    return Privacy(keep, (control, (b"Vary", vary)) if vary else (control,))
 
 
 def personal(headers: Headers, mark: bytes, privacy: Privacy) -> Headers:
     """The headers of a body of its own: the visitor's own validator, no shared cache."""
-    kept = (*without(headers, privacy.replaced), *privacy.said)
+    kept = (*privacy.keep(headers), *privacy.said)
     etag = validators.marked(headers, mark)
     return (*kept, (b"ETag", etag)) if etag else kept
 
@@ -60,7 +61,7 @@ def personal(headers: Headers, mark: bytes, privacy: Privacy) -> Headers:
 def private(headers: Headers) -> Headers:
     """No shared cache may keep this; what was said of the visitor's own cache stays."""
     found = privacy(names(headers), headers, _NONE)
-    return (*without(headers, found.replaced), *found.said)
+    return (*found.keep(headers), *found.said)
 
 
 def unstored(headers: Headers) -> Headers:

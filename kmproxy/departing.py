@@ -25,6 +25,9 @@ _WITHOUT_PAGE = frozenset({204, 205, 206})
 class Body(NamedTuple):
     """What a response's body is, by its head."""
 
+    leads: bool
+    """Whether its head leads the visitor somewhere: has Location or Refresh."""
+
     is_page: bool
     """Whether this is HTML that a browser will show whole."""
 
@@ -47,7 +50,8 @@ def _body(status: int, known: Names, fields: Headers) -> Body:
     said = tokens(fields, b"content-encoding")
     coding = said[0] if len(said) == 1 else b", ".join(said)
     privacy = caching.privacy(known, fields)
-    return Body(_is_page(status, fields), _left_alone(fields, coding), coding, privacy)
+    leads = known.holds(_LEADS)
+    return Body(leads, _is_page(status, fields), _left_alone(fields, coding), coding, privacy)
 
 
 def _is_page(status: int, fields: Headers) -> bool:
@@ -96,8 +100,6 @@ def rewriter(arrival: Arrival, headers: Headers, coding: bytes, made: bytes) -> 
 
 def decorated_headers(arrival: Arrival, response: Response) -> Headers:
     """The headers with the URLs in Location and Refresh decorated."""
-    if not names(response.headers).holds(_LEADS):
-        return response.headers
     text = arrival.seen.query if arrival.domain.site.links.redirects else b""
     if not text:
         return response.headers

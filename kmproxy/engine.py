@@ -97,27 +97,25 @@ class Engine:
 
     def depart(self, arrival: Arrival, response: Response) -> Departure:
         """What to do with the upstream's ``response`` to ``arrival``."""
-        headers = departing.decorated_headers(arrival, response)
-        leads_away = headers is not response.headers and headers != response.headers
-        if leads_away:
-            headers = caching.unstored(headers)
-        if response.status == 304:
+        status, headers = response.status, response.headers
+        body = departing.body(status, headers)
+        leads_away = False
+        if body.leads:
+            headers = departing.decorated_headers(arrival, response)
+            leads_away = headers != response.headers
+            if leads_away:
+                headers = caching.unstored(headers)
+                body = departing.body(status, headers)
+        if status == 304:
             return Departure(_with_cookies(departing.not_modified(arrival, headers), arrival.cookies))
-        body = departing.body(response.status, headers)
         if not body.is_page:
             return Departure(_with_cookies(headers, arrival.cookies + arrival.minted * leads_away))
         if not arrival.seen.is_known:
             return Departure(_with_cookies(caching.vary_on_cookie(headers), arrival.cookies))
-        cookies = arrival.cookies + arrival.minted
         if body.left_alone:
             notes = (Note("left-alone", "", body.left_alone),)
-            return Departure(_with_cookies(headers, cookies), notes=notes)
-        made = compressing.coding(arrival, response.status, headers)
-        is_head = arrival.request.method == "HEAD"
-        rewriter = None if is_head else departing.rewriter(arrival, headers, body.coding, made)
-        headers = caching.personal(headers, arrival.mark, body.privacy)
-        headers = compressing.encoded(headers, made)
-        return Departure(_with_cookies(headers, cookies), rewriter)
+            return Departure(_with_cookies(headers, arrival.cookies + arrival.minted), notes=notes)
+        return _personal(arrival, status, headers, body)
 
 
 def _not_ahead(arrival: Arrival) -> Arrival:
@@ -129,6 +127,15 @@ def _not_ahead(arrival: Arrival) -> Arrival:
         503, b"Service Unavailable", "Not ahead of the click.", arrival.request.method
     )
     return arrival._replace(answer=answer, notes=(_AHEAD,))
+
+
+def _personal(arrival: Arrival, status: int, headers: Headers, body: departing.Body) -> Departure:
+    """A page made for this visitor."""
+    made = compressing.coding(arrival, status, headers)
+    is_head = arrival.request.method == "HEAD"
+    rewriter = None if is_head else departing.rewriter(arrival, headers, body.coding, made)
+    left = compressing.encoded(caching.personal(headers, arrival.mark, body.privacy), made)
+    return Departure(_with_cookies(left, arrival.cookies + arrival.minted), rewriter)
 
 
 def _with_cookies(headers: Headers, cookies: tuple[bytes, ...]) -> Headers:

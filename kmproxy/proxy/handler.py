@@ -288,8 +288,7 @@ def _unserved(message: Incoming) -> int:
 
 def _request(message: Incoming, here: Hop) -> Request | None:
     """The request as the engine reads it; None where its target and its Host disagree."""
-    host = first(message.headers, b"host").decode("latin-1")
-    target = message.target
+    host, target = here.host, message.target
     if not target.startswith(b"/") and target != b"*":
         # Absolute-form (RFC 9112 §3.2.2) must not pick another site than Host does.
         prefix = b"http://" + host.encode("latin-1")

@@ -33,6 +33,9 @@ _OF_STRANGERS = _REPLACED | spellings(_BELIEVED)
 class Hop(NamedTuple):
     """What becomes of a request."""
 
+    host: str
+    """That which is asked for, as sent."""
+
     scheme: str
     """``http`` or ``https`` as the visitor typed it: the last proxy's word if it is trusted, else the
     connection's."""
@@ -55,7 +58,7 @@ def hop(headers: Headers, peer: str, *, trusted: bool, secure: bool) -> Hop:
 @lru_cache(maxsize=1024)
 def _of_stranger(asked: bytes, peer: str, secure: bool) -> Hop:
     scheme = "https" if secure else "http"
-    return Hop(scheme, _OF_STRANGERS, _said([peer.encode()], scheme, asked))
+    return Hop(_text(asked), scheme, _OF_STRANGERS, _said([peer.encode()], scheme, asked))
 
 
 @lru_cache(maxsize=1024)
@@ -66,9 +69,14 @@ def _of_trusted(fields: Headers, asked: bytes, peer: str, secure: bool) -> Hop:
     host = last(fields, b"x-forwarded-host") or forwarded.host or asked
     told = _said([*chain(fields), peer.encode()], scheme, host)
     if not forwarded.chain:
-        return Hop(scheme, _OF_TRUSTED, told)
+        return Hop(_text(asked), scheme, _OF_TRUSTED, told)
     longer = b", ".join([*values(fields, b"forwarded"), element(peer)])
-    return Hop(scheme, _OF_TRUSTED_IN_A_CHAIN, ((b"Forwarded", longer), *told))
+    return Hop(_text(asked), scheme, _OF_TRUSTED_IN_A_CHAIN, ((b"Forwarded", longer), *told))
+
+
+def _text(asked: bytes) -> str:
+    # Latin-1 keeps every byte.
+    return asked.decode("latin-1")
 
 
 def _said(addresses: list[bytes], scheme: str, host: bytes) -> Headers:
