@@ -66,6 +66,9 @@ class Balancer:
 
     def pick(self, tried: Collection[Upstream] = ()) -> Upstream | None:
         """The upstream to ask, of those not tried; None where none is left to ask."""
+        if len(self.upstreams) == 1:
+            only = self.upstreams[0]
+            return only if only.passes and only not in tried else None
         picked = self._best(tried)
         if picked is not None:
             # Not one further than last time: the neighbour of one that is passed over would get its share.
