@@ -5,6 +5,7 @@ A browser says the same with each of a page's requests, so it is found out once 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kmproxy.acquaintance import Acquaintance, Seen
@@ -42,17 +43,25 @@ class Asked(NamedTuple):
     """What a page is asked for in, of what is offered, so that it can be read; ``b""`` where all can."""
 
 
-def asked(site: Site, method: str, fields: Headers) -> Asked:
+Read = Callable[[Site, tuple[bytes, ...]], tuple[Cookies, Acquaintance]]
+"""As ``read``, which may remember: other fields change, where the cookies stay."""
+
+
+def read(site: Site, lines: tuple[bytes, ...]) -> tuple[Cookies, Acquaintance]:
+    """The cookies, and the visitor as each vendor knows it of whom they have not opted out."""
+    jar = cookie.read(lines)
+    return jar, Acquaintance(Seen(p, p.read(jar)) for p in site.providers if p.opted_out(jar) is None)
+
+
+def asked(read: Read, site: Site, method: str, fields: Headers) -> Asked:
     """What the ``fields`` tell on a ``site``."""
-    jar = cookie.read(values(fields, b"cookie"))
+    jar, seen = read(site, tuple(values(fields, b"cookie")))
     refusal = refused(site, fields, jar)
-    # Each vendor's visitor, unless they have opted out of that one.
-    followed = [Seen(p, p.read(jar)) for p in site.providers if not refusal and p.opted_out(jar) is None]
     for_page = is_shown(method, fields)
     return Asked(
         jar,
         refusal,
-        Acquaintance(followed),
+        Acquaintance() if refusal else seen,
         is_navigation(method, fields),
         is_prefetch(fields),
         for_page,

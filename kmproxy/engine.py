@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from kmproxy import arriving, caching, compressing, departing, hearing, submitting
-from kmproxy.asked import FIELDS, asked
+from kmproxy.asked import FIELDS, asked, read
 from kmproxy.identity.provider import Randomness
 from kmproxy.identity.word import HEADERS, Word, words
 from kmproxy.links.hosts import bare_host
@@ -34,7 +34,7 @@ class Engine:
         self._clock = clock
         self._randomness = randomness
         # The engine's own, so that nothing keeps the sites of a configuration that is gone.
-        self._asked = lru_cache(maxsize=2048)(asked)
+        self._asked = lru_cache(maxsize=2048)(partial(asked, lru_cache(maxsize=1024)(read)))
 
     def arrive(self, request: Request, *, recording: bool = True) -> Arrival | None:
         """What to do with ``request``; None where its host is no domain of any site (421).

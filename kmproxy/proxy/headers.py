@@ -38,7 +38,8 @@ def unnamed(headers: Headers) -> Headers:
     """
     said = pick(headers, _CONNECTION)
     named = _named(said) if said else None
-    return without(headers, named) if named else headers
+    # Anybody may name anything: nothing is remembered of it.
+    return tuple([field for field in headers if field[0].lower() not in named]) if named else headers
 
 
 @lru_cache(maxsize=1024)
