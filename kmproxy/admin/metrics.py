@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from contextvars import ContextVar
-from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -61,42 +61,45 @@ class Metrics:
             registry=self.registry,
             buckets=Seconds.BOUNDS,
         )
-        self._tally = Tally()
-        self._counts = self._tally.counts
-
-        # A counter is looked up by its labels' names and values; the ones asked for always are kept.
-        self._response = cache(lambda site, hundreds: self._responses.labels(site, f"{hundreds}xx"))
-        self._requests_to = cache(self._requests.labels)
-        self._seconds_of = cache(self._seconds.labels)
-        self._pages_of = cache(self._pages.labels)
-        self._seen_on = cache(self._seen.labels)
-        self._decorated_on = cache(self._decorated.labels)
-        self._skipped_on = cache(self._skipped.labels)
+        self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
 
     def hand_over(self) -> None:
         """Bring the registry up to date: what was counted on the way of requests is added now."""
-        self._tally.hand_over()
+        tallies = self._tallies.copy()
+        self._tallies.clear()
+        for site, tally in tallies.items():
+            self._take(site, tally)
+
+    def _take(self, site: str, tally: Tally) -> None:
+        self._requests.labels(site).inc(tally.requests)
+        for hundreds, count in enumerate(tally.responses):
+            if count:
+                self._responses.labels(site, f"{hundreds}xx").inc(count)
+        self._seconds.labels(site).take(tally.durations, tally.seconds)
+        for made, count in (("template", tally.known), ("anew", tally.made)):
+            if count:
+                self._pages.labels(site, made).inc(count)
+        self._seen.labels(site).inc(tally.seen)
+        self._decorated.labels(site).inc(tally.decorated)
+        for why, count in tally.skipped.items():
+            self._skipped.labels(site, why).inc(count)
 
     def arrived(self, arrival: Arrival) -> None:
         _arrived_at.set(time.perf_counter())
-        self._counts[self._requests_to(arrival.domain.site.name)] += 1
+        site = arrival.domain.site.name
+        self._tallies[site].requests += 1
         for note in arrival.notes:
-            self._decisions.labels(arrival.domain.site.name, *note).inc()
+            self._decisions.labels(site, *note).inc()
 
     def departed(self, arrival: Arrival, status: int, departure: Departure) -> None:
         site = arrival.domain.site.name
-        self._counts[self._response(site, status // 100)] += 1
-        self._tally.durations[self._seconds_of(site)].add(time.perf_counter() - _arrived_at.get())
+        self._tallies[site].respond(status, time.perf_counter() - _arrived_at.get())
         for note in departure.notes:
             self._decisions.labels(site, *note).inc()
 
     def page_done(self, arrival: Arrival, rewriter: PageRewriter) -> None:
-        site, counts = arrival.domain.site.name, self._counts
-        counts[self._pages_of(site, "template" if rewriter.was_known else "anew")] += 1
-        counts[self._seen_on(site)] += rewriter.decorated + sum(rewriter.skipped.values())
-        counts[self._decorated_on(site)] += rewriter.decorated
-        for why, count in rewriter.skipped.items():
-            counts[self._skipped_on(site, why)] += count
+        site = arrival.domain.site.name
+        self._tallies[site].page(rewriter)
         if rewriter.left_alone:
             self._decisions.labels(site, "left-alone", "", rewriter.left_alone).inc()
 

@@ -7,9 +7,10 @@ for a page that is a tenth of what kmproxy does to it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
+
+from kmproxy.pages.rewriter import PageRewriter
 
 
 class Seconds(Histogram):
@@ -24,34 +25,45 @@ class Seconds(Histogram):
             bucket.inc(count)
 
 
-class Durations:
-    """Observations that ``Seconds`` has not taken yet."""
-
-    __slots__ = ("counts", "total")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(Seconds.BOUNDS) + 1)
-        self.total = 0.0
-
-    def add(self, seconds: float) -> None:
-        self.counts[bisect_left(Seconds.BOUNDS, seconds)] += 1
-        self.total += seconds
-
-
 class Tally:
-    """What was counted since it was last handed over."""
+    """What was counted of one site since it was last handed over."""
+
+    __slots__ = (
+        "decorated",
+        "durations",
+        "known",
+        "made",
+        "requests",
+        "responses",
+        "seconds",
+        "seen",
+        "skipped",
+    )
 
     def __init__(self) -> None:
-        self.counts: defaultdict[Counter, float] = defaultdict(float)
-        """Add to it: steps by counter."""
-        self.durations: defaultdict[Seconds, Durations] = defaultdict(Durations)
+        self.requests = 0
+        self.responses = [0] * 10
+        """By status class."""
+        self.durations = [0] * (len(Seconds.BOUNDS) + 1)
+        """By bucket."""
+        self.seconds = 0.0
+        self.known = self.made = self.seen = self.decorated = 0
+        self.skipped: dict[str, int] = {}
 
-    def hand_over(self) -> None:
-        """To the counters themselves."""
-        counts, durations = self.counts.copy(), self.durations.copy()
-        self.counts.clear()
-        self.durations.clear()
-        for counter, count in counts.items():
-            counter.inc(count)
-        for seconds, found in durations.items():
-            seconds.take(found.counts, found.total)
+    def respond(self, status: int, seconds: float) -> None:
+        """The head of a response came after ``seconds``."""
+        self.responses[status // 100] += 1
+        self.durations[bisect_left(Seconds.BOUNDS, seconds)] += 1
+        self.seconds += seconds
+
+    def page(self, rewriter: PageRewriter) -> None:
+        """A personal page has left."""
+        self.decorated += rewriter.decorated
+        self.seen += rewriter.decorated
+        if rewriter.was_known:
+            self.known += 1
+        else:
+            self.made += 1
+        for why, count in rewriter.skipped.items():
+            self.seen += count
+            self.skipped[why] = self.skipped.get(why, 0) + count
