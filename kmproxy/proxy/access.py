@@ -1,20 +1,18 @@
 """The access log: a line of JSON for each request, once it is answered.
 
-It costs nothing where it is off: connections that write it are of a class of their own.
+It costs nothing where it is off: only what is answered while it is on is followed and counted.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import time
+from collections.abc import Awaitable
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
-
-from aiohttp import StreamReader
 
 from kmproxy import redact
 from kmproxy.errors import KmproxyError
@@ -67,7 +65,22 @@ class AccessLog(Incurious):
     def close(self) -> None:
         os.close(self._file)
 
-    def write(self, line: Line, message: Any, peer: str, status: int, sent: int) -> None:
+    async def follow(self, connection: Connection, message: Any, answering: Awaitable[bool]) -> bool:
+        """Answer a request, and note what came of it; where it goes is the log's at its end."""
+        line = Line()
+        _line.set(line)
+        peer, transport = connection.peer, connection.transport
+        counted = Counted(transport)
+        if transport is not None:
+            connection.transport = counted
+        try:
+            return await answering
+        finally:
+            if connection.transport is counted:
+                connection.transport = transport
+            self._write(line, message, peer, counted.status, counted.sent)
+
+    def _write(self, line: Line, message: Any, peer: str, status: int, sent: int) -> None:
         """One write, so that the lines of several processes stay whole; one that fails is lost."""
         data = json.dumps(self._fields(line, message, peer, status, sent), ensure_ascii=False)
         with suppress(OSError):  # a full disk must cost nobody a page
@@ -101,30 +114,6 @@ class AccessLog(Incurious):
     def departed(self, arrival: Arrival, status: int, departure: Departure) -> None:
         if line := _line.get(None):
             line.leaving, line.departed_at = departure.headers, time.perf_counter()
-
-
-class LoggedConnection(Connection):
-    """A connection whose requests are noted."""
-
-    __slots__ = ("_counted", "_log")
-
-    def __init__(self, log: AccessLog, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._log = log
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._counted = Counted(transport)
-        super().connection_made(self._counted)
-
-    async def _answer(self, message: Any, body: StreamReader) -> bool:
-        line = Line()
-        _line.set(line)
-        peer, counted = self.peer, self._counted
-        before, counted.status = counted.sent, 0
-        try:
-            return await super()._answer(message, body)
-        finally:
-            self._log.write(line, message, peer, counted.status, counted.sent - before)
 
 
 def _opened(path: str) -> int:

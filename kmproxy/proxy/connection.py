@@ -12,7 +12,7 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import PayloadEncodingError
@@ -30,6 +30,13 @@ Handler = Callable[[Incoming], Awaitable[Outgoing]]
 """What answers a request; the response it gives back is ended for it."""
 
 
+class Log(Protocol):
+    """Notes what is answered."""
+
+    async def follow(self, connection: Connection, message: Any, answering: Awaitable[bool]) -> bool:
+        """What ``answering`` the request ``message`` on ``connection`` gives."""
+
+
 _LOOK_AGAIN = 0.01
 """Seconds between two looks at whether all connections are gone, when the server ends."""
 
@@ -37,23 +44,22 @@ _LOOK_AGAIN = 0.01
 class Listener(GuardedServer):
     """Makes a Connection of each that comes in, for ``handler``."""
 
-    def __init__(self, handler: Handler, **options: Any) -> None:
+    def __init__(self, handler: Handler, log: Log | None = None, **options: Any) -> None:
         super().__init__(handler, **options)
         self._handler = handler
-        self.make: Callable[..., Connection] = Connection
-        """What is made of a connection that comes in."""
+        self._log = log
         self._winding_down = False
 
     def __call__(self) -> RequestHandler:
-        connection = self.make(self, self._handler, loop=self._loop, **self._kwargs)
+        connection = Connection(self, self._handler, self._log, loop=self._loop, **self._kwargs)
         connection.is_ending = self._winding_down
         return connection
 
-    def turn_to(self, handler: Handler) -> None:
-        """Requests that begin from now on are for ``handler``, on connections old and new."""
-        self._handler = handler
+    def turn_to(self, handler: Handler, log: Log | None) -> None:
+        """Requests that begin from now on are for ``handler`` and ``log``, on connections old and new."""
+        self._handler, self._log = handler, log
         for connection in self._open():
-            connection.turn_to(handler)
+            connection.turn_to(handler, log)
 
     def wind_down(self) -> None:
         """Each connection's next answer is its last, and says so."""
@@ -87,17 +93,18 @@ class Listener(GuardedServer):
 class Connection(Switchable):
     """One connection; whatever fails, its answer tells of nothing."""
 
-    __slots__ = ("_handler", "is_ending")
+    __slots__ = ("_handler", "_log", "is_ending")
 
-    def __init__(self, listener: Listener, handler: Handler, **options: Any) -> None:
+    def __init__(self, listener: Listener, handler: Handler, log: Log | None, **options: Any) -> None:
         super().__init__(listener, **options)
         self._handler = handler
+        self._log = log
         self.is_ending = False
         """Whether no other request is answered after this one."""
 
-    def turn_to(self, handler: Handler) -> None:
-        """The next request is for ``handler``."""
-        self._handler = handler
+    def turn_to(self, handler: Handler, log: Log | None) -> None:
+        """The next request is for ``handler``, and noted in ``log``."""
+        self._handler, self._log = handler, log
 
     @property
     def is_idle(self) -> bool:
@@ -160,7 +167,8 @@ class Connection(Switchable):
         self._request_in_progress = True
         self.body = body
         try:
-            may_follow = await self._answer(message, body)
+            answering = self._answer(message, body)
+            may_follow = await (self._log.follow(self, message, answering) if self._log else answering)
             if not body.is_eof():
                 if not may_follow:
                     self.say_no_more()

@@ -14,7 +14,7 @@ class Counted(asyncio.Transport):
         self._transport = transport
         self.sent = 0
         self.status = 0
-        """That of the response which was written last; set it to 0 before the next."""
+        """That of the response which was written."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self.status < 200 and self.status != 101 and data[:5] == b"HTTP/":

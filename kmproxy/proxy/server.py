@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -24,9 +24,9 @@ from kmproxy.observer import Observer, Observers
 from kmproxy.outbox import Outbox, open_outbox
 from kmproxy.outbox.sender import Sender
 from kmproxy.proxy import tracing
-from kmproxy.proxy.access import AccessLog, LoggedConnection
+from kmproxy.proxy.access import AccessLog
 from kmproxy.proxy.body import Bounds
-from kmproxy.proxy.connection import Connection, Handler, Listener
+from kmproxy.proxy.connection import Handler, Listener
 from kmproxy.proxy.guarded import PARSES_IN_C
 from kmproxy.proxy.handler import ProxyHandler
 from kmproxy.proxy.headers import TrustedProxies
@@ -140,8 +140,9 @@ class ProxyServer:
     def _new_listener(self, handler: Handler) -> Listener:
         if not PARSES_IN_C:
             _log.warning("the HTTP parser in C is missing; the one in Python is slower")
-        listener = Listener(
+        return Listener(
             handler,
+            self._log_of(self._config),
             client_timeout=self._config.server.client_timeout,
             max_connections=self._config.server.max_connections,
             handler_cancellation=True,
@@ -152,8 +153,6 @@ class ProxyServer:
             max_field_size=MAX_FIELD,
             max_headers=MAX_FIELDS,
         )
-        listener.make = self._connection(self._config)
-        return listener
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -175,7 +174,6 @@ class ProxyServer:
         if self._certificates:
             self._certificates.load(config.server.tls)
         self._open_log(config)
-        self._listener.make = self._connection(config)
         self._listener.client_timeout = config.server.client_timeout
         self._listener.max_connections = config.server.max_connections
         if config == self._config:
@@ -183,7 +181,7 @@ class ProxyServer:
             self._upstreams.renew()
             return
         handler, upstreams = self._make(config)
-        self._listener.turn_to(handler)
+        self._listener.turn_to(handler, self._log_of(config))
         self._config = config
         upstreams, self._upstreams = self._upstreams, upstreams
         upstreams.close()
@@ -220,7 +218,7 @@ class ProxyServer:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _open_log(self, config: Config) -> None:
-        """Once it is open it stays so, be it for nothing: there are connections that write to it."""
+        """Once it is open it stays so, be it for nothing: requests in flight are noted in it."""
         path, trusted = config.server.access_log, TrustedProxies(config.server.trusted_proxies)
         if self._access_log:
             self._access_log.reopen(path, trusted)
@@ -232,10 +230,8 @@ class ProxyServer:
         if self._access_log:
             self._access_log.close()
 
-    def _connection(self, config: Config) -> Callable[..., Connection]:
-        if self._access_log and config.server.access_log:
-            return partial(LoggedConnection, self._access_log)
-        return Connection
+    def _log_of(self, config: Config) -> AccessLog | None:
+        return self._access_log if config.server.access_log else None
 
     def _context(self) -> ssl.SSLContext:
         if self._certificates is None:

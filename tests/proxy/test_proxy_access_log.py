@@ -128,6 +128,23 @@ async def test_a_reload_goes_on_in_a_new_file_and_turns_the_log_on_and_off(tmp_p
     assert [line["path"] for line in lines(log)] == ["/3"]
 
 
+async def test_a_reload_turns_the_log_on_and_off_for_connections_that_are_open(tmp_path: Path) -> None:
+    log, other = tmp_path / "access.log", tmp_path / "other.log"
+
+    async with Upstream(OK % b"").listening() as up:
+        settings = site(("a.example", up.url))
+        async with proxy(config(tmp_path, settings)) as p, p.connection() as (reader, writer):
+            answer = b""
+            for number, path in enumerate(["", log, log, other, "", log]):
+                await p.server.reload(config(tmp_path, settings, access_log=str(path)))
+                head = f"GET /{number} HTTP/1.1\r\nHost: a.example\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n"
+                writer.write(head.encode())
+                answer = await asyncio.wait_for(reader.readuntil(b"ok"), 10)
+    noted = [(line["path"], line["status"], line["bytes"], line["client"]) for line in lines(log)]
+    assert noted == [(f"/{number}", 200, len(answer), "9.9.9.9") for number in (1, 2, 5)]
+    assert [line["path"] for line in lines(other)] == ["/3"]
+
+
 async def test_a_log_that_can_not_be_written_is_told_before_anything_starts(tmp_path: Path) -> None:
     settings = config(tmp_path, site(("a.example", None)), access_log=str(tmp_path / "no" / "such"))
     with pytest.raises(AccessLogError, match="can't be written: No such file"):
