@@ -11,12 +11,16 @@ from contextlib import suppress
 _FIRST = 3
 
 
-def notify(*state: str) -> None:
-    """Tell the service manager, if there is one; ``state`` as in ``READY=1``."""
+def notify(*state: str, patience: float = 1.0) -> None:
+    """Tell the service manager, if there is one; ``state`` as in ``READY=1``.
+
+    One that has not read what it was told before is waited for so many seconds; nothing else is done then.
+    """
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path.startswith(("/", "@")):
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one, suppress(OSError):
+        one.settimeout(patience)
         one.connect("\0" + path[1:] if path[0] == "@" else path)
         one.send("\n".join(state).encode())
 
@@ -32,7 +36,7 @@ async def keep_alive() -> None:
         return
     microseconds = int(os.environ.get("WATCHDOG_USEC", "0"))
     while microseconds:
-        notify("WATCHDOG=1")
+        notify("WATCHDOG=1", patience=0)
         await asyncio.sleep(microseconds / 2e6)
 
 
