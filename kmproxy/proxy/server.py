@@ -171,9 +171,9 @@ class ProxyServer:
         What can't change while running must be the same. Raises KmproxyError, OSError or ValueError, and has
         then changed nothing that requests depend on.
         """
+        self._open_log(config)  # the only part of it that nobody has tried yet
         if self._certificates:
             self._certificates.load(config.server.tls)
-        self._open_log(config)
         self._listener.client_timeout = config.server.client_timeout
         self._listener.max_connections = config.server.max_connections
         if config == self._config:

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from kmproxy.config import Config
+from kmproxy.errors import KmproxyError
+
+REFUSALS = (KmproxyError, OSError, ValueError)
+"""What a server raises that can't put a configuration in force."""
+
+
+def why(error: Exception) -> str:
+    """What may be told of one: our own sentence, of another's only the kind."""
+    return str(error) if isinstance(error, KmproxyError) else type(error).__name__
 
 
 def applied(old: Config, new: Config) -> tuple[Config, list[str]]:

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import socket
 import sys
+from contextlib import suppress
+from typing import Any
 
 from kmproxy.config import Config
 from kmproxy.serving.control import Control, Start
@@ -19,6 +21,14 @@ _PATIENCE = 10.0
 """Seconds that a worker has to put a configuration in force."""
 
 
+_QUIET = 5.0
+"""Seconds without a sign of life, of which there are five a second, after which a worker does not answer."""
+
+_MISSED = 6
+"""Times in a row that it may be as long; then it is killed. Not one long time: after a pause of the whole
+machine it would be over before anything is heard."""
+
+
 class Place:
     """One place among the workers, and the process that has it now."""
 
@@ -30,6 +40,8 @@ class Place:
         self._control: Control | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._reloaded = asyncio.Event()
+        self._refusal = ""
+        self._missed = 0
         self._stopping = False
         self.is_up = False
 
@@ -86,12 +98,28 @@ class Place:
 
     async def _listen_to(self) -> None:
         """Hear the process out."""
-        assert self._control is not None  # noqa: S101 - _spawn has set it
-        while what := (await self._control.receive())["what"]:
-            if what == "reloaded":
+        self._missed = 0
+        while (message := await self._hear())["what"]:
+            if message["what"] == "reloaded":
+                self._refusal = message["why"]
                 self._reloaded.set()
         self.is_up = False
         self._reloaded.set()
+
+    async def _hear(self) -> dict[str, Any]:
+        """The next message; a process that has none for too long is killed."""
+        assert self._control is not None  # noqa: S101 - _spawn has set it
+        assert self._process is not None  # noqa: S101
+        while self._missed < _MISSED:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_QUIET):
+                    message = await self._control.receive()
+                self._missed = 0
+                return message
+            self._missed += 1
+        _log.error("worker %d does not answer and is killed", self._start.place)
+        self._process.kill()
+        return {"what": ""}
 
     async def _gone(self) -> int:
         assert self._control is not None  # noqa: S101 - _spawn has set it
@@ -99,11 +127,17 @@ class Place:
         self._control.close()
         return await self._process.wait()
 
-    async def reload(self, config: Config) -> None:
-        """Have this and every later process answer by ``config``; returns when it does."""
+    @property
+    def answers(self) -> bool:
+        """Whether there is a process that gives signs of life."""
+        return self.is_up and not self._missed
+
+    async def reload(self, config: Config) -> str:
+        """Have this and every later process answer by ``config``; returns when it does, or why it can't."""
         self._start = self._start._replace(config=config)
         if self._control is None or not self.is_up:
-            return
+            return ""
+        self._refusal = ""
         self._reloaded.clear()
         self._control.send("reload", config=config.model_dump(mode="json"))
         try:
@@ -111,6 +145,7 @@ class Place:
                 await self._reloaded.wait()
         except TimeoutError:
             _log.error("worker %d does not answer", self._start.place)
+        return self._refusal
 
     def stop(self, how: str) -> None:
         """``"stop"`` lets what is in flight end, ``"hurry"`` does not."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Protocol
 
 from kmproxy.config import Config, load
-from kmproxy.errors import ConfigError, KmproxyError
+from kmproxy.errors import ConfigError
 from kmproxy.proxy.server import ProxyServer
 from kmproxy.proxy.sockets import adopted
 from kmproxy.serving import systemd
-from kmproxy.serving.change import applied
+from kmproxy.serving.change import REFUSALS, applied, why
 from kmproxy.serving.garbage import let_go_soon, settle
 from kmproxy.serving.supervisor import Supervisor
 from kmproxy.signals import Told, told
@@ -88,9 +88,8 @@ async def _reload(server: Server, config: Config, source: Path | None, say: Say)
         for problem in error.problems:
             _log.error("%s", problem)
         _log.error("the configuration is wrong and changes nothing; problems: %d", len(error.problems))
-    except (KmproxyError, OSError, ValueError) as error:
-        why = str(error) if isinstance(error, KmproxyError) else type(error).__name__
-        _log.error("the configuration can't be put in force: %s", why)
+    except REFUSALS as error:
+        _log.error("the configuration can't be put in force: %s", why(error))
     else:
         config = new
         if fixed:

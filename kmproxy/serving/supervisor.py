@@ -28,7 +28,7 @@ _GRACE = 5.0
 
 
 class WorkerError(KmproxyError):
-    """A worker did not start."""
+    """A worker did not start, or can't do as it is told."""
 
 
 class Supervisor:
@@ -90,12 +90,24 @@ class Supervisor:
         """Why no new visitors should come here, or ``""``."""
         if self._draining:
             return "stopping"
-        return "" if all(worker.is_up for worker in self._workers) else "a worker is being replaced"
+        if not all(worker.is_up for worker in self._workers):
+            return "a worker is being replaced"
+        return "" if all(worker.answers for worker in self._workers) else "a worker does not answer"
 
     async def reload(self, config: Config) -> None:
-        """Have all workers answer requests that begin from now on by ``config``."""
-        self._config = config
-        await asyncio.gather(*(worker.reload(self._of_worker()) for worker in self._workers))
+        """Have all workers answer requests that begin from now on by ``config``.
+
+        Raises WorkerError if one of them can't; all of them then answer by the old one.
+        """
+        old, self._config = self._config, config
+        if why := await self._put_in_force():
+            self._config = old
+            await self._put_in_force()
+            raise WorkerError(why)
+
+    async def _put_in_force(self) -> str:
+        said = await asyncio.gather(*(worker.reload(self._of_worker()) for worker in self._workers))
+        return next(filter(None, said), "")
 
     async def drain(self) -> None:
         """Have all workers take no more and let what is in flight end, in bounded time."""

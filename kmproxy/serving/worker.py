@@ -8,22 +8,23 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from kmproxy.admin import exposition
 from kmproxy.config import Config
-from kmproxy.errors import KmproxyError
 from kmproxy.proxy.server import ProxyServer
 from kmproxy.serving import logs
+from kmproxy.serving.change import REFUSALS, why
 from kmproxy.serving.control import Control, Start
 from kmproxy.serving.garbage import let_go_soon, settle
 from kmproxy.signals import handled
 
 _OFTEN = 0.2
-"""Seconds from one count to the next."""
+"""Seconds from one count, and sign of life, to the next."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("kmproxy.serving.worker")  # the module itself is __main__
 
 
 async def work(number: int) -> None:
@@ -38,7 +39,10 @@ async def work(number: int) -> None:
         async with ProxyServer(start.config, listening=start.listening) as server:
             settle()
             control.send("ready")
-            tasks = [asyncio.create_task(_obey(control, server, ended)), asyncio.create_task(_count(server))]
+            tasks = [
+                asyncio.create_task(_obey(control, server, ended)),
+                asyncio.create_task(_count(control, server)),
+            ]
             await ended.wait()
             await server.drain()
         for task in tasks:
@@ -46,9 +50,10 @@ async def work(number: int) -> None:
     server.metrics.hand_over()
 
 
-async def _count(server: ProxyServer) -> None:
+async def _count(control: Control, server: ProxyServer) -> None:
     """Counts are as old as this when the process is killed."""
     while True:
+        control.send("alive")
         server.metrics.hand_over()
         await asyncio.sleep(_OFTEN)
 
@@ -56,8 +61,7 @@ async def _count(server: ProxyServer) -> None:
 async def _obey(control: Control, server: ProxyServer, ended: asyncio.Event) -> None:
     while what := (message := await control.receive())["what"]:
         if what == "reload":
-            await _reload(server, Config.model_validate(message["config"]))
-            control.send("reloaded")
+            control.send("reloaded", why=await _reload(server, message["config"]))
         elif what == "stop":
             ended.set()
         elif what == "hurry":
@@ -66,12 +70,14 @@ async def _obey(control: Control, server: ProxyServer, ended: asyncio.Event) -> 
     ended.set()
 
 
-async def _reload(server: ProxyServer, config: Config) -> None:
+async def _reload(server: ProxyServer, config: dict[str, Any]) -> str:
+    """Why it can't be put in force, or ``""``."""
     try:
-        await server.reload(config)
-        let_go_soon()
-    except (KmproxyError, OSError, ValueError) as error:
-        _log.error("the configuration can't be put in force: %s", type(error).__name__)
+        await server.reload(Config.model_validate(config))
+    except REFUSALS as error:
+        return why(error)
+    let_go_soon()
+    return ""
 
 
 def _nothing() -> None:
@@ -84,8 +90,8 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work(int(sys.argv[1])))
-    except KmproxyError as error:
-        _log.error("a worker can't start: %s", error)
+    except REFUSALS as error:
+        _log.error("a worker can't start: %s", why(error))
         return 1
     return 0
 

@@ -53,7 +53,7 @@ async def test_what_a_reload_has_replaced_is_let_go(process: str, tmp_path: Path
         )
         await serve._reload(server, settings, file, lambda line: None)
     else:
-        await worker._reload(server, settings)
+        assert await worker._reload(server, settings.model_dump(mode="json")) == ""
     await asyncio.sleep(0.05)
     assert server.replaced() is None
 

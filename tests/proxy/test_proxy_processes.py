@@ -19,6 +19,8 @@ GONE = """
   upstream = "http://127.0.0.1:9"
 """
 
+IMPATIENT = "from kmproxy.serving import place; place._QUIET, place._MISSED = 1.0, 2"
+
 REQUESTS = 'kmproxy_requests_total{site="acme"}'
 
 
@@ -114,6 +116,35 @@ async def _judged(server: Served) -> str:
     """The lines of upstreams' health."""
     _, text = await server.ask("/metrics")
     return "".join(line for line in text.splitlines() if line.startswith("kmproxy_upstream_healthy{"))
+
+
+async def test_a_log_no_worker_can_write_is_refused_and_a_worker_that_hangs_replaced(tmp_path: Path) -> None:
+    lost = f'workers = 2\naccess_log = "{tmp_path}/no/such"'
+    async with (
+        upstream(b"old") as old,
+        upstream(b"new") as new,
+        served(tmp_path, configuration(old, server="workers = 2"), prelude=IMPATIENT) as server,
+    ):
+        server.write(configuration(new, server=lost))
+        await server.reload()
+        why = f"{tmp_path}/no/such: can't be written: No such file or directory"
+        assert server.complaints[-1]["message"] == f"the configuration can't be put in force: {why}"
+        killed, stuck = await server.workers()
+        os.kill(killed, signal.SIGKILL)
+        await server.until(lambda: "is replaced" in server.complaints[-1]["message"])
+        await server.ready()
+
+        os.kill(stuck, signal.SIGSTOP)
+        async with asyncio.timeout(20):
+            while (await server.ask("/readyz"))[0] == 200:
+                await asyncio.sleep(0.02)
+        await server.until(lambda: "worker 1 ended with status -9" in server.complaints[-1]["message"])
+        assert "worker 1 does not answer and is killed" in server.complaints[-2]["message"]
+        await server.ready()
+        async with Load(server.port) as load:
+            await load.more()
+    assert set(load.answers) == {b"old"}
+    assert load.failures == []
 
 
 def _is_there(process: int) -> bool:
