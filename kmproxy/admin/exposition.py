@@ -32,18 +32,22 @@ class Exposition:
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"kmproxy_{name}", text, registry=registry)
 
+        self._usable = gauge(
+            "outbox_up", "1 while the outbox answers; the others of its metrics are told then."
+        )
         self._waiting = gauge("outbox_waiting", "Tracking calls not delivered yet.")
         self._set_apart = gauge("outbox_set_apart", "Tracking calls refused for good and kept.")
         self._fullness = gauge("outbox_fullness", "Share of the outbox's room in use; from 1 on it refuses.")
         self._oldest = gauge("outbox_oldest_seconds", "Age of the oldest call not delivered yet.")
 
-    def text(self, stats: Stats) -> bytes:
-        """The exposition format; ``stats`` of the outbox at this moment."""
+    def text(self, stats: Stats | None) -> bytes:
+        """The exposition format; ``stats`` of the outbox at this moment, None if it does not answer."""
         self._before()
-        self._waiting.set(stats.waiting)
-        self._set_apart.set(stats.set_apart)
-        self._fullness.set(stats.fullness)
-        self._oldest.set(stats.oldest_age)
+        self._usable.set(stats is not None)
+        self._waiting.set(stats.waiting if stats else GONE)
+        self._set_apart.set(stats.set_apart if stats else GONE)
+        self._fullness.set(stats.fullness if stats else GONE)
+        self._oldest.set(stats.oldest_age if stats else GONE)
         return generate_latest(_Present(self._registry))
 
 

@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from kmproxy.admin.exposition import Exposition
 from kmproxy.errors import OutboxError
-from kmproxy.outbox import Outbox
+from kmproxy.outbox import Outbox, Stats
 
 
 class AdminListener:
@@ -34,18 +34,24 @@ class AdminListener:
         return web.Response(text="ok\n")
 
     async def _ready(self, request: web.Request) -> web.Response:
-        """Requests are answered, and arrivals can be kept: the outbox answers."""
+        """Requests are answered, and arrivals can be kept as well as elsewhere.
+
+        While a store that all share is away, nobody can keep them, and visitors still get their pages.
+        """
         if why := self._unready():
             return web.Response(status=503, text=f"{why}\n")
-        try:
-            await self._outbox.stats()
-        except OutboxError:
+        if not self._outbox.is_shared and await self._stats() is None:
             return web.Response(status=503, text="the outbox can't be used\n")
         return web.Response(text="ready\n")
 
     async def _metrics_page(self, request: web.Request) -> web.Response:
+        """Told without the outbox, too: when it is away is when one looks."""
+        text = self._exposition.text(await self._stats())
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _stats(self) -> Stats | None:
+        """None if the outbox does not answer."""
         try:
-            stats = await self._outbox.stats()
+            return await self._outbox.stats()
         except OutboxError:
-            return web.Response(status=503, text="the outbox can't be used\n")
-        return web.Response(body=self._exposition.text(stats), headers={"Content-Type": CONTENT_TYPE_LATEST})
+            return None

@@ -39,6 +39,8 @@ class RedisOutbox:
     and before it answered, it may have done the whole all the same.
     """
 
+    is_shared = True
+
     def __init__(
         self,
         url: str,

@@ -32,6 +32,8 @@ class SqliteOutbox:
     nothing due meanwhile. Who comes next knows that the former's claims are void.
     """
 
+    is_shared = False
+
     def __init__(
         self,
         path: Path,

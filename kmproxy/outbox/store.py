@@ -70,6 +70,9 @@ class Outbox(Protocol):
     half done, and it may be called again. Times are seconds since 1970.
     """
 
+    is_shared: bool
+    """Whether it is one for several machines: where it is away, it is so for all of them."""
+
     async def put(self, calls: Sequence[TrackingCall]) -> None:
         """Take all of ``calls`` or none; they are on disk when this returns.
 

@@ -12,6 +12,7 @@ from wire import BROWSER, Upstream, config, proxy, site, split
 from kmproxy.engine import Engine
 from kmproxy.errors import OutboxError
 from kmproxy.outbox import SqliteOutbox, Stats
+from kmproxy.outbox.redis import RedisOutbox
 from kmproxy.visit import Departure
 
 SECRET = "ann@acme.example"
@@ -35,7 +36,35 @@ async def test_an_outbox_that_fails_makes_a_node_unready_but_not_unhealthy(tmp_p
         admin = p.server.admin_address
         assert (await _get(admin, "/healthz"))[0] == 200
         assert await _get(admin, "/readyz") == (503, "the outbox can't be used\n")
-        assert (await _get(admin, "/metrics"))[0] == 503
+        status, text = await _get(admin, "/metrics")
+    assert (status, _of_outbox(text)) == (200, {"up": 0.0})
+
+
+async def test_a_redis_that_is_away_takes_no_node_out_for_none_is_better(tmp_path: Path) -> None:
+    away = RedisOutbox("redis://127.0.0.1:9/0")
+    async with (
+        Upstream(HTML % (b"", len(PAGE), PAGE)).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url))), outbox=away) as p,
+    ):
+        admin = p.server.admin_address
+        assert (await p.get("a.example")).endswith(PAGE)
+        assert await _get(admin, "/readyz") == (200, "ready\n")
+        _, text = await _get(admin, "/metrics")
+    assert _of_outbox(text) == {"up": 0.0}
+    assert 'kmproxy_requests_total{site="acme"} 1.0' in text
+
+
+async def test_an_outbox_that_answers_is_told_with_all_it_says(tmp_path: Path) -> None:
+    async with proxy(config(tmp_path, site(("a.example", None)))) as p:
+        _, text = await _get(p.server.admin_address, "/metrics")
+    told = _of_outbox(text)
+    assert told.pop("fullness") >= 0
+    assert told == {"up": 1.0, "waiting": 0.0, "set_apart": 0.0, "oldest_seconds": 0.0}
+
+
+def _of_outbox(text: str) -> dict[str, float]:
+    lines = (line.split() for line in text.splitlines() if line.startswith("kmproxy_outbox_"))
+    return {name.removeprefix("kmproxy_outbox_"): float(value) for name, value in lines}
 
 
 async def test_metrics_count_by_reason_and_hold_no_identity(tmp_path: Path) -> None:
