@@ -166,8 +166,9 @@ def _caddy(folder: Path, proxy: int, port: int, other: int) -> list[str]:
     cert, key = certificate(folder)
     text = (CONFIG / "Caddyfile").read_text().replace("127.0.0.1:8080", f"127.0.0.1:{proxy}")
     options = f"admin off\n\thttp_port {other}\n\thttps_port {port}\n\tauto_https disable_redirects"
-    site = f"{{\n\t{options}\n}}\n{HOST} {{"
-    text = text.replace(f"{HOST}, shop.acme.example {{", f"{site}\n\tbind 127.0.0.1\n\ttls {cert} {key}")
+    text = text.replace("\n{\n", f"\n{{\n\t{options}\n", 1)
+    site = f"{HOST} {{\n\tbind 127.0.0.1\n\ttls {cert} {key}"
+    text = text.replace(f"{HOST}, shop.acme.example {{", site)
     (folder / "Caddyfile").write_text(text)
     return [caddy, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
 

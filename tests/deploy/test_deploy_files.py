@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import tomllib
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +152,29 @@ def test_redis_has_each_call_on_disk_and_drops_none(name: str) -> None:
     )
     for setting in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"):
         assert setting in said
+
+
+def test_compose_believes_its_gateway_and_only_this_machine_comes_by_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KM_KEY", "key")
+    monkeypatch.setenv("REDIS_PASSWORD", "secret")
+    [compose] = documents("compose.yaml")
+    [network] = compose["networks"]["default"]["ipam"]["config"]
+    trusted = load(tomllib.loads(_of_compose())).server.trusted_proxies
+    assert [str(one) for one in trusted] == [f"{network['gateway']}/32"]
+    assert ip_address(network["gateway"]) in ip_network(network["subnet"])
+    assert all(port.startswith("127.0.0.1:") for port in compose["services"]["kmproxy"]["ports"])
+
+
+def test_redis_that_answers_with_an_error_is_not_taken_for_well() -> None:
+    [compose] = documents("compose.yaml")
+    [container] = _named("StatefulSet", "kmproxy-redis")["spec"]["template"]["spec"]["containers"]
+    asked = ["redis-cli", "-e", "ping"]
+    assert compose["services"]["redis"]["healthcheck"]["test"] == ["CMD", *asked]
+    assert container["readinessProbe"]["exec"]["command"] == asked
+
+
+def test_the_unit_lets_the_access_log_be_where_the_readme_puts_it() -> None:
+    assert 'access_log = "/var/log/kmproxy/' in (ROOT / "README.md").read_text()
+    assert "\nLogsDirectory=kmproxy\n" in UNIT.read_text()
