@@ -47,7 +47,7 @@ def nginx_files(folder: Path, front: str) -> Path:
     """An nginx.conf that includes ``front`` and needs no root."""
     main = folder / "nginx.conf"
     main.write_text(
-        f"daemon off; pid {folder}/pid; error_log stderr;\nevents {{}}\nhttp {{\n"
+        f"daemon off; pid {folder}/pid; error_log stderr;\nevents {{ worker_connections 1024; }}\nhttp {{\n"
         f"client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;\n"
         f"uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;\n{front}\n}}\n"
     )

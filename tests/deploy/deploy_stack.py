@@ -1,4 +1,4 @@
-"""The whole stack: nginx or Caddy with its file as it stands, ``kmproxy serve``, an origin."""
+"""nginx or Caddy with its file as it stands, before ``kmproxy serve``; and curl, as the browser."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import re
 import socket
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 from deploy_kit import CONFIG, KMPROXY, certificate, nginx_files, program
 
@@ -28,44 +25,19 @@ kissmetrics = {{ api_key = "key", endpoint = "http://127.0.0.1:9" }}
 [[site.domain]]
 host = "{host}"
 upstream = "{origin}"
+[[site.domain]]
+host = "shop.acme.example"
+upstream = "{origin}"
 """
 
 
-class Origin(BaseHTTPRequestHandler):
-    """Tells what it was asked; at ``/events`` says a first event, and the second when it is told to."""
-
-    protocol_version = "HTTP/1.1"
-    go_on: ClassVar[threading.Event] = threading.Event()
-
-    def do_GET(self) -> None:
-        """Answer."""
-        if self.path == "/events":
-            self._events()
-            return
-        told = f"{self.requestline}\r\n{self.headers}".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(told)))
-        self.end_headers()
-        self.wfile.write(told)
-
-    def _events(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(b"data: first\n\n")
-        if self.go_on.wait(10):
-            self.wfile.write(b"data: second\n\n")
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Nothing."""
-
-
 class Front:
-    """A running front, spoken to over TLS."""
+    """A running front, and the kmproxy behind it."""
 
-    def __init__(self, port: int, folder: Path) -> None:
+    def __init__(self, name: str, port: int, proxy: int, folder: Path) -> None:
+        self.name = name
         self.port = port
+        self._proxy = proxy
         self._folder = folder
 
     def logs(self) -> str:
@@ -74,7 +46,7 @@ class Front:
 
     @contextmanager
     def connected(self, *protocols: str) -> Iterator[ssl.SSLSocket]:
-        """A connection for one of the ``protocols``."""
+        """A connection over TLS for one of the ``protocols``."""
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -85,12 +57,22 @@ class Front:
         ):
             yield secure
 
-    def get(self, target: str, headers: str = "") -> bytes:
-        """The whole answer to one request."""
-        with self.connected("http/1.1") as connection:
-            head = f"GET {target} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{headers}\r\n"
-            connection.sendall(head.encode())
-            return b"".join(iter(lambda: connection.recv(65536), b""))
+    def asking(self, target: str, *options: str | Path, version: str = "2") -> list[str | Path]:
+        """The command by which curl asks the front, in HTTP of that version."""
+        http = "--http2" if version == "2" else "--http1.1"
+        url = f"https://{HOST}:{self.port}{target}"
+        there = f"{HOST}:{self.port}:127.0.0.1"
+        return [*_curl(http), "--insecure", "--resolve", there, "--header", f"Host: {HOST}", *options, url]
+
+    def asking_behind(self, target: str, *options: str) -> list[str | Path]:
+        """The command by which curl asks kmproxy alone."""
+        address = f"http://127.0.0.1:{self._proxy}{target}"
+        said = ("--header", f"Host: {HOST}", "--header", "X-Forwarded-Proto: https")
+        return [*_curl("--http1.1"), *said, *options, address]
+
+
+def _curl(http: str) -> list[str]:
+    return [program("curl", "curl"), http, "--silent", "--no-buffer", "--path-as-is", "--max-time", "20"]
 
 
 def read_until(connection: socket.socket, end: bytes) -> bytes:
@@ -101,21 +83,6 @@ def read_until(connection: socket.socket, end: bytes) -> bytes:
         assert piece, data
         data += piece
     return data
-
-
-@contextmanager
-def origin() -> Iterator[str]:
-    """The origin's address."""
-    Origin.go_on.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Origin)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager
@@ -143,7 +110,7 @@ def front(name: str, folder: Path, proxy: int) -> Iterator[Front]:
         )
     try:
         _await(port, process)
-        yield Front(port, folder)
+        yield Front(name, port, proxy, folder)
     finally:
         _end(process)
 
