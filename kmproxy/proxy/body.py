@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import PayloadEncodingError
 
 from kmproxy.errors import KmproxyError
@@ -42,9 +42,10 @@ def admit(message: Incoming, bounds: Bounds) -> None:
 async def body(message: Incoming, bounds: Bounds, form: Submission | None) -> AsyncIterator[bytes]:
     """The body as it comes, and ``form`` what it sees of it. Raises BodyError.
 
-    A client that waits to be asked for it is asked now.
+    A client that waits to be asked for it is asked now. One of HTTP/1.0 is not: it would take that for the
+    answer (RFC 9110 §10.1.1).
     """
-    if first(message.headers, b"expect").lower() == b"100-continue":
+    if first(message.headers, b"expect").lower() == b"100-continue" and message.version == HttpVersion11:
         message.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     size = 0
     while data := await _more(message, bounds.timeout):

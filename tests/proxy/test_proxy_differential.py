@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import pytest
 from differential import HOST, ScriptedPair, ask, running
 
+pytest_plugins = ("proxy_parsers",)
+pytestmark = pytest.mark.usefixtures("parser")
+
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedPair]:

@@ -11,6 +11,8 @@ import pytest
 from wire import BROWSER, Script, Upstream, config, content, proxy, read_request, site, split, unchunked
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+LINK = b'<a href="http://b.example/">'
+DECORATED = b'<a href="http://b.example/?kmi=bob">'
 
 
 def _free_port() -> int:
@@ -171,14 +173,18 @@ async def test_absolute_form_for_the_same_host_is_served(tmp_path: Path) -> None
     assert upstream.received[0].startswith(b"GET /x?y HTTP/1.1\r\n")
 
 
-async def test_a_slow_visitor_stops_the_upstream_instead_of_filling_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [b"image/png", b"text/html"])
+async def test_a_slow_visitor_stops_the_upstream_instead_of_filling_memory(
+    kind: bytes, tmp_path: Path
+) -> None:
     sent = 0
     chunk = b"x" * 65536
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal sent
         await read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1600 * len(chunk)))
+        length = b"Content-Length: %d\r\n\r\n" % (1600 * len(chunk) + len(LINK))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n" % kind + length + LINK)
         for _ in range(1600):
             writer.write(chunk)
             await writer.drain()
@@ -186,20 +192,23 @@ async def test_a_slow_visitor_stops_the_upstream_instead_of_filling_memory(tmp_p
 
     async with (
         Upstream(script).listening() as upstream,
-        proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
+        proxy(config(tmp_path, site(("a.example", upstream.url), ("b.example", None)))) as p,
         p.connection() as (reader, writer),
     ):
-        writer.write(b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
+        head = b"GET / HTTP/1.0\r\nHost: a.example\r\nCookie: km_ni=bob\r\n" + BROWSER
+        writer.write(head + b"\r\n")
         await reader.readuntil(b"\r\n\r\n")
         before = -1
         while before != sent:
             before = sent
             await asyncio.sleep(0.1)
         stalled = sent
+        link = await reader.readexactly(len(LINK) if kind == b"image/png" else len(DECORATED))
         total = 0
         while data := await reader.read(1 << 20):
             total += len(data)
     assert stalled < 40 * 1024 * 1024  # what the kernel's buffers and ours hold, of 100 MB
+    assert link == (LINK if kind == b"image/png" else DECORATED)
     assert total == 1600 * len(chunk)
 
 

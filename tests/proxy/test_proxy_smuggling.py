@@ -227,8 +227,10 @@ def test_names_that_become_the_proxys_own_in_an_app_are_dropped(served: Served) 
 
 SPLITTING = {
     "cr-in-a-value": b"HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n",
+    "lf-in-a-value": b"HTTP/1.1 200 OK\r\nX: a\nSet-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n",
     "null-in-a-value": b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n",
     "cr-in-the-reason": b"HTTP/1.1 200 O\rSet-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n",
+    "lf-in-the-reason": b"HTTP/1.1 200 O\nSet-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n",
     "a-folded-field": b"HTTP/1.1 200 OK\r\nX: a\r\n Set-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n",
     "two-lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 2\r\n\r\nok",
     "length-and-chunks": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"

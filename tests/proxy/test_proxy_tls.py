@@ -93,6 +93,27 @@ async def test_tls_is_spoken_where_it_should_be_and_the_upstream_is_told(tmp_pat
         assert schemes == [True, False]
 
 
+async def test_a_body_that_breaks_off_is_never_told_as_whole(tmp_path: Path) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+
+    own = table(certificate(tmp_path, "own", "a.example"))
+    async with (
+        Upstream(script).listening() as up,
+        proxy(config(tmp_path, site(("a.example", up.url)), tls=own)) as p,
+    ):
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", p.port, ssl=trusting(), server_hostname="a.example"
+        )
+        writer.write(b"GET / HTTP/1.0\r\nHost: a.example\r\n\r\n")
+        await reader.readuntil(b"half")
+        # HTTP/1.0 has no other sign than an end that TLS does not vouch for (RFC 8446 §6.1).
+        with pytest.raises((ConnectionResetError, ssl.SSLError)):
+            await reader.read()
+        writer.transport.abort()
+
+
 def test_certificates_that_can_not_be_used_are_told_with_their_lines(tmp_path: Path) -> None:
     good, other = certificate(tmp_path, "good", "a.example"), certificate(tmp_path, "other", "b.example")
     (tmp_path / "junk.pem").write_text("junk")

@@ -8,7 +8,7 @@ import random
 from pathlib import Path
 
 import pytest
-from wire import BROWSER, Upstream, config, proxy, read_request, site, split, unchunked
+from wire import BROWSER, Upstream, config, content, proxy, read_request, site, split, unchunked
 
 pytest_plugins = ("proxy_parsers",)
 pytestmark = pytest.mark.usefixtures("parser")
@@ -111,6 +111,24 @@ async def test_a_client_can_not_take_away_host_or_the_proxys_word_by_nominating_
         assert line in split(upstream.received[0])[1]
 
 
+@pytest.mark.parametrize(
+    "framed",
+    [
+        b"Connection: Content-Length\r\nContent-Length: 2\r\n\r\nok",
+        b"Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ],
+)
+async def test_a_framing_that_is_nominated_away_is_told_anew(framed: bytes, tmp_path: Path) -> None:
+    async with (
+        Upstream(b"HTTP/1.1 200 OK\r\n" + framed).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
+    ):
+        answer = await p.send(b"PUT / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n" + framed)
+    for message in (answer, upstream.received[0]):
+        assert message.lower().count(b"content-length") + message.lower().count(b"transfer-encoding") == 1
+        assert content(message) == b"ok"
+
+
 @pytest.mark.parametrize("encoding", ["sized", "chunked"])
 async def test_an_upload_streams_through_with_its_bytes(encoding: str, tmp_path: Path) -> None:
     body = gzip.compress(bytes(range(256)) * 4000)
@@ -189,6 +207,33 @@ async def test_head_tells_the_length_and_has_no_body(tmp_path: Path) -> None:
     ):
         answer = await p.send(b"HEAD / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
     assert answer == b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nConnection: close\r\n\r\n"
+
+
+async def test_answers_without_a_body_leave_both_connections_in_step(tmp_path: Path) -> None:
+    told = b"HTTP/1.1 %b\r\nContent-Length: 1234\r\n\r\n"
+    answers = [
+        *(told % b"200 OK", told % b"304 Not Modified", b"HTTP/1.1 204 No Content\r\n\r\n", OK),
+        *(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", OK),
+    ]
+    left = iter(answers)
+    connections = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while await read_request(reader):
+            writer.write(next(left))
+
+    async with (
+        Upstream(script).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
+    ):
+        methods = (b"HEAD", b"GET", b"GET", b"GET", b"HEAD", b"GET")
+        asked = [b"%b / HTTP/1.1\r\nHost: a.example\r\n" % method for method in methods]
+        answer = await p.send(b"\r\n".join(asked) + b"Connection: close\r\n\r\n")
+    last = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    assert answer == b"".join(answers[:4]) + b"HTTP/1.1 200 OK\r\n\r\n" + last
+    assert connections == 1
 
 
 async def test_two_requests_share_the_visitors_and_the_upstreams_connection(tmp_path: Path) -> None:
@@ -279,6 +324,23 @@ async def test_a_visitor_who_waits_to_be_asked_for_the_body_is_asked_and_the_ups
         assert (await asyncio.wait_for(reader.readuntil(b"ok"), 5)).startswith(b"HTTP/1.1 200 OK")
     assert b"expect" not in upstream.received[0].lower()
     assert upstream.received[0].endswith(b"\r\n\r\nbody")
+
+
+async def test_a_client_of_http_1_0_is_not_asked_for_the_body(tmp_path: Path) -> None:
+    async with (
+        Upstream(OK).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
+    ):
+        head = b"PUT / HTTP/1.0\r\nHost: a.example\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+        assert (await p.send(head + b"body")).startswith(b"HTTP/1.0 200 OK\r\n")
+    assert upstream.received[0].endswith(b"\r\n\r\nbody")
+
+
+async def test_nobody_is_asked_for_a_body_that_no_upstream_takes(tmp_path: Path) -> None:
+    async with proxy(config(tmp_path, site(("a.example", f"unix:{tmp_path}/none.sock")))) as p:
+        head = b"PUT / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nExpect: 100-continue\r\n"
+        answer = await p.send(head + b"Content-Length: 4\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 502 ")
 
 
 async def test_an_upstream_that_reads_slowly_slows_the_visitors_upload_down(tmp_path: Path) -> None:
