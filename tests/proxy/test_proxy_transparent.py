@@ -212,7 +212,8 @@ async def test_head_tells_the_length_and_has_no_body(tmp_path: Path) -> None:
 async def test_answers_without_a_body_leave_both_connections_in_step(tmp_path: Path) -> None:
     told = b"HTTP/1.1 %b\r\nContent-Length: 1234\r\n\r\n"
     answers = [
-        *(told % b"200 OK", told % b"304 Not Modified", b"HTTP/1.1 204 No Content\r\n\r\n", OK),
+        *(told % b"200 OK", told % b"304 Not Modified", OK),
+        *(b"HTTP/1.1 304 Not Modified\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n", OK),
         *(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", OK),
     ]
     left = iter(answers)
@@ -228,11 +229,11 @@ async def test_answers_without_a_body_leave_both_connections_in_step(tmp_path: P
         Upstream(script).listening() as upstream,
         proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
     ):
-        methods = (b"HEAD", b"GET", b"GET", b"GET", b"HEAD", b"GET")
+        methods = (b"HEAD", *[b"GET"] * 5, b"HEAD", b"GET")
         asked = [b"%b / HTTP/1.1\r\nHost: a.example\r\n" % method for method in methods]
         answer = await p.send(b"\r\n".join(asked) + b"Connection: close\r\n\r\n")
     last = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-    assert answer == b"".join(answers[:4]) + b"HTTP/1.1 200 OK\r\n\r\n" + last
+    assert answer == b"".join(answers[:-2]) + b"HTTP/1.1 200 OK\r\n\r\n" + last
     assert connections == 1
 
 
