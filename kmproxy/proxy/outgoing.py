@@ -12,10 +12,13 @@ from struct import pack
 from aiohttp import HttpVersion10, HttpVersion11
 
 from kmproxy.head import head
-from kmproxy.messages import Headers, names
+from kmproxy.messages import Headers, names, without
 from kmproxy.proxy.incoming import Incoming
 
 _NO_BODY = frozenset({204, 304})
+
+_LENGTH = frozenset({b"content-length"})
+"""Never in a 204 (RFC 9110 §8.6)."""
 
 
 class Outgoing:
@@ -53,7 +56,8 @@ class Outgoing:
             return
         self.keep_alive = request.keep_alive and not request.connection.is_ending
         self._has_no_body = request.method == "HEAD" or self.status in _NO_BODY
-        fields = (*self._headers, *self._framing(request), *self._connection_fields(request))
+        told = self._headers if self.status != 204 else without(self._headers, _LENGTH)
+        fields = (*told, *self._framing(request), *self._connection_fields(request))
         version = b"1.0" if request.version == HttpVersion10 else b"1.1"
         self._head = head(b"HTTP/%b %d %b" % (version, self.status, self._reason), fields)
         self._request = request

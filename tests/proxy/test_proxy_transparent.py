@@ -237,6 +237,21 @@ async def test_answers_without_a_body_leave_both_connections_in_step(tmp_path: P
     assert connections == 1
 
 
+async def test_a_204_has_no_length(tmp_path: Path) -> None:
+    answer = b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nX-Kept: 1\r\n\r\n"
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(answer)
+
+    async with (
+        Upstream(script).listening() as upstream,
+        proxy(config(tmp_path, site(("a.example", upstream.url)))) as p,
+    ):
+        came = await p.send(b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
+    assert came == b"HTTP/1.1 204 No Content\r\nX-Kept: 1\r\nConnection: close\r\n\r\n"
+
+
 async def test_two_requests_share_the_visitors_and_the_upstreams_connection(tmp_path: Path) -> None:
     connections = 0
 
