@@ -97,7 +97,7 @@ def _check(proxy: Proxy, status: int, record: Record) -> None:
     if status:
         record.fault("exit status", str(status))
     log = proxy.log.read_text(errors="replace")
-    for sign in ("Traceback", '"where"'):
+    for sign in ("Traceback", '"where"', 'File \\"'):
         if sign in log:
             at = log.index(sign)
             record.fault("an exception in the log", log[max(at - 1500, 0) : at + 3000])
