@@ -1,4 +1,4 @@
-"""A real nginx as an upstream."""
+"""A real nginx, as an upstream or in front."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ http {{
     gzip on;
     gzip_min_length 0;
     gzip_proxied any;
+    {http}
     server {{
         listen 127.0.0.1:{port};
         {server}
@@ -35,8 +36,10 @@ http {{
 
 
 @contextmanager
-def running(executable: str, folder: Path, server: str) -> Iterator[str]:
+def running(executable: str, folder: Path, server: str, http: str = "") -> Iterator[str]:
     """nginx with the directives ``server``, as ``http://127.0.0.1:port``; ``folder`` is for its files.
+
+    ``http``: directives that stand beside the server.
 
     It is handed its listening socket as one nginx hands it to the next at an upgrade: no port
     is lost to anybody else, and a connection made before it is up waits.
@@ -46,7 +49,7 @@ def running(executable: str, folder: Path, server: str) -> Iterator[str]:
         config = folder / "nginx.conf"
         # The files are readable to whoever runs the tests: as root, its workers would be somebody else.
         user = "user root;" if os.geteuid() == 0 else ""
-        config.write_text(_CONFIG.format(user=user, folder=folder, server=server, port=port))
+        config.write_text(_CONFIG.format(user=user, folder=folder, http=http, server=server, port=port))
         nginx = subprocess.Popen(
             [executable, "-e", str(folder / "error.log"), "-c", str(config)],
             env={**os.environ, "NGINX": f"{listener.fileno()};"},

@@ -8,7 +8,7 @@ import random
 import socket
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -68,7 +68,9 @@ class Node:
         return await asyncio.create_subprocess_exec(*arguments, stdout=log, stderr=log)
 
     async def kill(self) -> None:
-        self._process.kill()
+        """Harmless twice."""
+        if self._process.returncode is None:
+            self._process.kill()
         await self._process.wait()
 
     def log(self) -> str:
@@ -123,10 +125,10 @@ class Call(NamedTuple):
 
 
 class Visitors:
-    """Who arrive, one visit after the other, at whichever node answers; again and again until one does."""
+    """Who arrive, one visit after the other, at whichever URL answers; again and again until one does."""
 
-    def __init__(self, nodes: list[Node], persons: int, visits: int, rng: random.Random) -> None:
-        self._nodes = nodes
+    def __init__(self, urls: Sequence[str], persons: int, visits: int, rng: random.Random) -> None:
+        self._urls = urls
         self._persons = persons
         self._visits = visits
         self._rng = rng
@@ -155,7 +157,7 @@ class Visitors:
                 self.came.notify_all()
 
     async def _is_accepted(self, client: aiohttp.ClientSession, arrival: Arrival) -> bool:
-        url = self._rng.choice(self._nodes).url + arrival.target
+        url = self._rng.choice(self._urls) + arrival.target
         try:
             async with client.get(url, headers=arrival.headers, allow_redirects=False) as answer:
                 return answer.status == 302 and "km_ni" in answer.headers.get("Set-Cookie", "")

@@ -13,13 +13,18 @@ def redis_server() -> str:
     return _program("redis-server", "redis-server")
 
 
+def nginx() -> str:
+    """The path of Debian's ``nginx``."""
+    return _program("nginx", "nginx")
+
+
 def openssl() -> str:
     """The path of Debian's ``openssl``."""
     return _program("openssl", "openssl")
 
 
 def _program(name: str, package: str) -> str:
-    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/bin")))
+    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/bin", "/usr/sbin")))
     if found:
         return found
     missing = f"not on this machine: {name} (Debian's package {package})"

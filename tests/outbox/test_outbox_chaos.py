@@ -32,7 +32,7 @@ async def survive(folder: Path, url: str, vendor: Vendor, redis: RedisServer | N
     rng, chaos = random.Random(SEED), Chaos(SEED)
     vendor.usual = chaos
     nodes = [Node(folder, name, url, vendor.base) for name in ("one", "two")]
-    visitors = Visitors(nodes, PERSONS, VISITS, rng)
+    visitors = Visitors([node.url for node in nodes], PERSONS, VISITS, rng)
     for node in nodes:
         await node.start()
     begun = time.monotonic()
