@@ -81,9 +81,8 @@ def _split(target: str) -> tuple[str, str]:
 
 def _pair(pair: str, secrets: frozenset[str]) -> str:
     name, equals, value = pair.partition("=")
-    if any(_is_vendors(form) for form in _forms(name)):
-        return name + equals + REDACTED
-    return _safe(name, secrets) + equals + _safe(value, secrets)
+    is_vendors = any(_names_vendors(form + "=") for form in _forms(name))
+    return _safe(name, secrets) + equals + (REDACTED if is_vendors else _safe(value, secrets))
 
 
 def _safe(part: str, secrets: frozenset[str]) -> str:
@@ -94,7 +93,7 @@ def _tells(part: str, secrets: frozenset[str]) -> bool:
     """Whether ``part`` holds a vendor's parameter or an identity, or what can't be looked into."""
     form = part
     for form in _forms(part):
-        if _holds(form, secrets) or any(map(_is_vendors, _NAMES.findall("?" + form))):
+        if _holds(form, secrets) or _names_vendors(form):
             return True
     return bool(_ESCAPE.search(form))
 
@@ -114,8 +113,15 @@ def _forms(text: str) -> Iterable[str]:
         yield text
 
 
+def _names_vendors(form: str) -> bool:
+    """Whether a vendor's parameter is in there; links are escaped once too often, too: ``&amp;kmi=``."""
+    return any(map(_is_vendors, _NAMES.findall("?" + form)))
+
+
 @lru_cache(maxsize=4096)
 def _is_vendors(name: str) -> bool:
+    # The vendors know no other case; who got a URL into one has not made the identity in it less of one.
+    name = _normal(name).strip()
     return name == _SEALED or any(vendor.owns(name, events=True) for vendor in _VENDORS)
 
 
