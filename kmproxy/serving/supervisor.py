@@ -23,7 +23,7 @@ from kmproxy.serving.control import Start
 from kmproxy.serving.counters import Counters
 from kmproxy.serving.place import Place
 
-_GRACE = 5.0
+GRACE = 5.0
 """Seconds that a worker has to end beyond what its requests and calls may take; then it is killed."""
 
 
@@ -117,7 +117,7 @@ class Supervisor:
         for close in self._close_sockets:
             close()
         server = self._config.server
-        await self._ended(server.drain_delay + server.drain_timeout + SETTLE + _GRACE)
+        await self._ended(server.drain_delay + server.drain_timeout + SETTLE + GRACE)
 
     def hurry(self) -> None:
         """Let nothing end that is in flight any more."""
@@ -129,7 +129,7 @@ class Supervisor:
 
     async def _end(self) -> None:
         self.hurry()
-        await self._ended(_GRACE)
+        await self._ended(GRACE)
 
 
 def _counters() -> Counters:

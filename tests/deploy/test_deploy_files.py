@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from ipaddress import ip_address, ip_network
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from deploy_kit import CONFIG, KMPROXY, ROOT, certificate, documents, nginx_file
 from kmproxy.config import Config, load
 from kmproxy.config.model import Server
 from kmproxy.proxy.server import SETTLE
+from kmproxy.serving.supervisor import GRACE
 
 UNIT = CONFIG / "systemd" / "kmproxy.service"
 SOCKET = CONFIG / "systemd" / "kmproxy.socket"
@@ -136,13 +138,26 @@ def test_the_probes_ask_the_admin_listener(probe: str, path: str) -> None:
 
 
 def test_nobody_is_killed_before_what_is_in_flight_had_its_time() -> None:
-    drain = Server().drain_delay + Server().drain_timeout + SETTLE
+    drain = Server().drain_delay + Server().drain_timeout + SETTLE + GRACE
     pod = _named("Deployment", "kmproxy")["spec"]["template"]["spec"]
     pause = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
     [compose] = documents("compose.yaml")
     assert pause + drain < pod["terminationGracePeriodSeconds"]
     assert float(compose["services"]["kmproxy"]["stop_grace_period"].removesuffix("s")) > drain
-    assert f"TimeoutStopSec={30}" in UNIT.read_text()
+    assert float(_of_unit("TimeoutStopSec")) > drain
+    for name in ("systemd/kmproxy.service", "compose.yaml", "kubernetes.yaml"):
+        assert f"drain_timeout and {ceil(SETTLE + GRACE)} s together" in (CONFIG / name).read_text()
+
+
+def test_systemd_leaves_the_workers_to_their_keeper_and_never_gives_up_to_start_it() -> None:
+    assert _of_unit("KillMode") == "mixed"
+    assert _of_unit("StartLimitIntervalSec") == "0"
+    assert _of_unit("Restart") == "on-failure"
+
+
+def _of_unit(key: str) -> str:
+    [value] = [line for line in UNIT.read_text().splitlines() if line.startswith(f"{key}=")]
+    return value.partition("=")[2]
 
 
 @pytest.mark.parametrize("name", ["kubernetes.yaml", "compose.yaml"])
