@@ -63,7 +63,9 @@ class Place:
         self._control.send("start", **message)
         self.is_up = (await self._control.receive())["what"] == "ready"
         if self._start is not start:
-            self._control.send("reload", config=self._start.config.model_dump(mode="json"))
+            self._send_config()
+        else:
+            self._reloaded.set()
         if self._stopping:
             self._control.send("hurry")
         return self.is_up
@@ -133,19 +135,25 @@ class Place:
         return self.is_up and not self._missed
 
     async def reload(self, config: Config) -> str:
-        """Have this and every later process answer by ``config``; returns when it does, or why it can't."""
+        """Have this and every later process answer by ``config``; returns when it does, or why it can't.
+
+        One that is coming up is told when it is.
+        """
         self._start = self._start._replace(config=config)
-        if self._control is None or not self.is_up:
-            return ""
         self._refusal = ""
         self._reloaded.clear()
-        self._control.send("reload", config=config.model_dump(mode="json"))
+        if self.is_up:
+            self._send_config()
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._reloaded.wait()
         except TimeoutError:
             _log.error("worker %d does not answer", self._start.place)
         return self._refusal
+
+    def _send_config(self) -> None:
+        assert self._control is not None  # noqa: S101 - _spawn has set it
+        self._control.send("reload", config=self._start.config.model_dump(mode="json"))
 
     def stop(self, how: str) -> None:
         """``"stop"`` lets what is in flight end, ``"hurry"`` does not."""

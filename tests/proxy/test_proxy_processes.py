@@ -133,6 +133,9 @@ async def test_a_log_no_worker_can_write_is_refused_and_a_worker_that_hangs_repl
         os.kill(killed, signal.SIGKILL)
         await server.until(lambda: "is replaced" in server.complaints[-1]["message"])
         await server.ready()
+        async with Load(server.port) as load:
+            await load.more()
+        assert set(load.answers) == {b"old"}
 
         os.kill(stuck, signal.SIGSTOP)
         async with asyncio.timeout(20):
@@ -140,11 +143,13 @@ async def test_a_log_no_worker_can_write_is_refused_and_a_worker_that_hangs_repl
                 await asyncio.sleep(0.02)
         await server.until(lambda: "worker 1 ended with status -9" in server.complaints[-1]["message"])
         assert "worker 1 does not answer and is killed" in server.complaints[-2]["message"]
-        await server.ready()
-        async with Load(server.port) as load:
-            await load.more()
-    assert set(load.answers) == {b"old"}
-    assert load.failures == []
+        server.write(configuration(new, server="workers = 2"))
+        await server.reload()
+        assert await server.ask("/readyz") == (200, "ready\n")
+        async with Load(server.port) as again:
+            await again.more()
+    assert set(again.answers) == {b"new"}
+    assert load.failures + again.failures == []
 
 
 def _is_there(process: int) -> bool:
