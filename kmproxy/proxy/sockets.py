@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import stat
 from collections.abc import Iterable, Sequence
@@ -128,19 +129,30 @@ def _bound(family: socket.AddressFamily, where: tuple[object, ...], *, shared: b
 
 
 def _unix(path: str) -> socket.socket:
-    """A socket in the file system; one that a former process has left there is replaced."""
-    with suppress(FileNotFoundError):
-        if stat.S_ISSOCK(Path(path).stat().st_mode):
-            Path(path).unlink()
+    """A socket in the file system; one that a former process has left there is replaced.
+
+    All may connect, as to a TCP port and as with nginx: a front is another user. The folder says who may not.
+    """
+    if _is_left(path):
+        Path(path).unlink()
     one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         one.bind(path)
+        Path(path).chmod(0o666)
     except OSError:
         one.close()
         raise
     one.listen(BACKLOG)
     one.setblocking(False)
     return one
+
+
+def _is_left(path: str) -> bool:
+    """Whether there is a socket on which nobody listens any more."""
+    with suppress(FileNotFoundError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
+        one.setblocking(False)
+        return stat.S_ISSOCK(Path(path).stat().st_mode) and one.connect_ex(path) not in (0, errno.EAGAIN)
+    return False
 
 
 def _written(one: socket.socket, server: Server, plain: set[str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -35,6 +37,22 @@ def test_the_kernel_shares_out_what_comes_in(tmp_path: Path) -> None:
         clients.enter_context(one := socket.socket(socket.AF_UNIX)).connect(f"{tmp_path}/k.sock")
         assert sum(_accepted(own[1].sockets[0], clients) for own in sets) == 1
         assert one.getpeername() == f"{tmp_path}/k.sock"
+
+
+def test_a_unix_socket_is_taken_from_nobody_and_all_may_connect(tmp_path: Path) -> None:
+    path = tmp_path / "k.sock"
+    mask = os.umask(0o077)
+    try:
+        with opened(1, f"unix:{path}"):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o666
+            with pytest.raises(ListenError, match=r"k\.sock: can't listen: Address already in use"):
+                open_all(Server(listen=(f"unix:{path}",)))
+            with socket.socket(socket.AF_UNIX) as one:
+                one.connect(str(path))
+        with opened(1, f"unix:{path}"), socket.socket(socket.AF_UNIX) as one:
+            one.connect(str(path))
+    finally:
+        os.umask(mask)
 
 
 def _accepted(one: socket.socket, clients: ExitStack) -> int:
