@@ -14,7 +14,7 @@ from .record import Record
 _WELL = {"ok": 988, "fail": 4, "reset": 2, "take and reset": 4, "slow": 2}
 _DOWN = {"fail": 1, "reset": 1, "take and reset": 1}
 
-_PATIENCE = 240.0
+_PATIENCE = 600.0
 """Seconds to be told of all that is left: a killed sender's calls are lent again after a minute."""
 
 
