@@ -27,6 +27,9 @@ _VENDOR_DOWN = 8.0
 _SEEN = 0.3
 """Seconds after a process is gone in which whoever was connected to it may not have looked yet."""
 
+_TURNS = 5
+"""Of our own loop, however late that is: within them whoever was connected has looked."""
+
 
 @dataclass
 class Disturbances:
@@ -82,6 +85,8 @@ class Disturbances:
             while is_alive(victim):  # no child of ours: nobody tells
                 await asyncio.sleep(0.01)
             await asyncio.sleep(_SEEN)
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
 
 
 async def _every(seconds: float, disturb: Callable[[], Awaitable[None]], until: float) -> None:

@@ -13,10 +13,10 @@ import aiohttp
 from .disturbances import Disturbances
 from .drain import drain
 from .life import live
+from .log import check_log
 from .memory import Memory, Trend
 from .options import Options
 from .posts import check_posts
-from .proxy import Proxy
 from .record import Record
 from .stage import Stage, staged
 from .visitor import Visitor
@@ -70,7 +70,9 @@ async def _run(options: Options, world: World, stage: Stage) -> Load:
     promised, came = await stage.vendor.check(world.promised, record)
     check_posts(stage.posts, record)
     status, _ = await proxy.stop()
-    _check(proxy, status, record)
+    if status:
+        record.fault("exit status", str(status))
+    check_log(proxy.log, record)
     return Load(record, seconds, promised, came, memory, cpu, stop)
 
 
@@ -91,16 +93,6 @@ async def _disturbed(options: Options, stage: Stage, record: Record) -> tuple[Tr
     if not await proxy.is_up():
         record.fault("a worker that was killed is not replaced", "")
     return memory.check(oldest, record), cpu
-
-
-def _check(proxy: Proxy, status: int, record: Record) -> None:
-    if status:
-        record.fault("exit status", str(status))
-    log = proxy.log.read_text(errors="replace")
-    for sign in ("Traceback", '"where"', 'File \\"'):
-        if sign in log:
-            at = log.index(sign)
-            record.fault("an exception in the log", log[max(at - 1500, 0) : at + 3000])
 
 
 async def _tell(record: Record, begun: float, until: float) -> None:

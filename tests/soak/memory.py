@@ -27,6 +27,8 @@ class Trend:
     middle: float
     last: float
     most: float
+    is_long_enough: bool
+    """Whether its time tells that memory stays."""
 
 
 class Memory:
@@ -48,12 +50,12 @@ class Memory:
         """Of a process that lived all the time."""
         series = self._series[pid]
         third = max(len(series) // 3, 1)
-        return Trend(fmean(series[third : 2 * third] or series), fmean(series[-third:]), max(series))
+        middle, last = fmean(series[third : 2 * third] or series), fmean(series[-third:])
+        return Trend(middle, last, max(series), len(series) * _EVERY >= _FILLING)
 
     def check(self, pid: int, record: Record) -> Trend:
         """Growth is a fault, in a life long enough."""
         trend = self.trend(pid)
-        long = len(self._series[pid]) * _EVERY >= _FILLING
-        if long and trend.last > _SLACK * trend.middle:
+        if trend.is_long_enough and trend.last > _SLACK * trend.middle:
             record.fault("memory grows", f"from {trend.middle / 1e6:.1f} to {trend.last / 1e6:.1f} MB")
         return trend

@@ -26,8 +26,17 @@ class Options:
 
 def parse() -> Options:
     """Exits with a message where it can't be understood."""
-    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__import__(__package__).__doc__)
-    parser.add_argument("--minutes", type=float, default=10, metavar="N", help="of load (10)")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.soak",
+        description="The whole of kmproxy under load and fault. Exit status 1 after any fault.",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=10,
+        metavar="N",
+        help="of load (10); of fewer than 4 memory is not judged",
+    )
     parser.add_argument("--visitors", type=int, default=2000, metavar="N", help="at once (2000)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="of kmproxy (2)")
     parser.add_argument(
