@@ -11,6 +11,9 @@ from kmproxy.identity.visitor import Visitor
 from kmproxy.links.query import encode
 from kmproxy.messages import Headers
 
+IDENTITY_HEADERS = frozenset({b"x-km-identity", b"x-km-anonymous-id"})
+"""Request headers that tell the upstream who the visitor is; nobody else may set them."""
+
 
 class Seen(NamedTuple):
     """The visitor as one provider knows it."""
@@ -29,12 +32,12 @@ class Acquaintance(tuple[Seen, ...]):
     @cached_property
     def is_known(self) -> bool:
         """Whether any provider has an identity for the visitor."""
-        return any(visitor.identity for _, visitor in self)
+        return bool(self._said)
 
     @cached_property
     def is_new_to_some(self) -> bool:
         """Whether any provider has no identity for the visitor."""
-        return not all(visitor.identity for _, visitor in self)
+        return len(self._said) < len(self)
 
     @cached_property
     def query(self) -> bytes:
@@ -49,10 +52,9 @@ class Acquaintance(tuple[Seen, ...]):
     @cached_property
     def inputs(self) -> bytes:
         """The same as a form sends them along by GET (HTML §4.10.21.3)."""
-        said = [(provider.parameter, visitor.identity) for provider, visitor in self]
-        inputs = (
-            f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in said if value
-        )
+        inputs = [
+            f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in self._said
+        ]
         return "".join(inputs).encode()
 
     @cached_property
@@ -65,8 +67,12 @@ class Acquaintance(tuple[Seen, ...]):
 
     @property
     def _pairs(self) -> list[str]:
-        said = [(provider.parameter, visitor.identity) for provider, visitor in self]
-        return [f"{name}={encode(value)}" for name, value in said if value]
+        return [f"{name}={encode(value)}" for name, value in self._said]
+
+    @property
+    def _said(self) -> list[tuple[str, str]]:
+        """The parameters' names and values, as they are."""
+        return [(provider.parameter, visitor.identity) for provider, visitor in self if visitor.identity]
 
 
 def _claims(visitor: Visitor) -> Headers:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kmproxy import validators
+from kmproxy.acquaintance import IDENTITY_HEADERS
 from kmproxy.identity.navigation import comes_from, evidence
 from kmproxy.identity.provider import Inbound, Provider, Randomness
 from kmproxy.identity.visitor import Decision, Evidence, Visitor
 from kmproxy.links import query
 from kmproxy.messages import Headers, Response, names, spellings, without
 from kmproxy.visit import Arrival, Note
-
-IDENTITY_HEADERS = frozenset({b"x-km-identity", b"x-km-anonymous-id"})
-"""Request headers that tell the upstream who the visitor is; nobody else may set them."""
 
 _CLAIMS = spellings(IDENTITY_HEADERS)
 _CLAIMS_AND_CONDITIONS = _CLAIMS | validators.CONDITIONS

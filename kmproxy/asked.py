@@ -56,7 +56,7 @@ def read(site: Site, lines: tuple[bytes, ...]) -> tuple[Cookies, Acquaintance]:
 def asked(read: Read, site: Site, method: str, fields: Headers) -> Asked:
     """What the ``fields`` tell on a ``site``."""
     jar, seen = read(site, tuple(values(fields, b"cookie")))
-    refusal = refused(site, fields, jar)
+    refusal = _refusal(site, fields, jar)
     for_page = is_shown(method, fields)
     return Asked(
         jar,
@@ -69,7 +69,7 @@ def asked(read: Read, site: Site, method: str, fields: Headers) -> Asked:
     )
 
 
-def refused(site: Site, headers: Headers, jar: Cookies) -> str | None:
+def _refusal(site: Site, headers: Headers, jar: Cookies) -> str | None:
     """Why this visitor is not to be followed, or None."""
     if is_crawler(first(headers, b"user-agent")):
         return "crawler"

@@ -19,12 +19,12 @@ _VARY = frozenset({b"vary"})
 TELLING = _CONTROL | _VARY
 """The names (in lower case) of what is said to caches and can go on being said to the visitor's own."""
 
-# They speak of the upstream's bytes, which are not the ones that leave.
 OF_THE_BODY = frozenset(
     b"content-length etag last-modified accept-ranges trailer"
     b" content-md5 digest content-digest repr-digest unencoded-digest".split()
 )
 """They speak of the upstream's bytes, which are not the ones that leave."""
+
 # They tell a shared cache more than Cache-Control does: RFC 9213, Akamai, nginx, LiteSpeed.
 _SHARED_CACHES = frozenset(
     {b"surrogate-control", b"edge-control", b"x-accel-expires", b"x-litespeed-cache-control"}
@@ -118,4 +118,4 @@ def _name(directive: bytes) -> bytes:
 
 def _for_shared_caches(known: Names) -> frozenset[bytes]:
     """The names of headers that speak to some shared cache alone, ``CDN-Cache-Control``'s kin among them."""
-    return _SHARED_CACHES.union(name for name in known if name.endswith(b"cdn-cache-control"))
+    return _SHARED_CACHES.union(name for name in known.places if name.endswith(b"cdn-cache-control"))

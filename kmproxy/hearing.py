@@ -14,7 +14,6 @@ from kmproxy.identity.cookies import Cookies
 from kmproxy.identity.provider import Inbound, Provider, Randomness
 from kmproxy.identity.visitor import NOBODY, Visitor
 from kmproxy.identity.word import Word
-from kmproxy.messages import values
 from kmproxy.tracking import TrackingCall
 from kmproxy.visit import Arrival, Note
 
@@ -119,8 +118,7 @@ class _Hearing:
 
     def _jar(self) -> Cookies:
         """The browser's cookies once it has this response; what is only minted may not go out with it."""
-        request = self.arrival.request
-        return cookie.updated(cookie.read(values(request.headers, b"cookie")), self.arrival.cookies)
+        return cookie.updated(self.arrival.asked.jar, self.arrival.cookies)
 
     def _visitor(self) -> Visitor:
         return self.provider.read(self._jar())

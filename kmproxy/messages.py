@@ -52,12 +52,12 @@ def names(headers: Headers) -> Names:
 
 def values(headers: Headers, name: bytes) -> list[bytes]:
     """All values of the header ``name`` (given in lower case), in order."""
-    return [headers[place][1] for place in names(headers).get(name, ())]
+    return [headers[place][1] for place in names(headers).places.get(name, ())]
 
 
 def first(headers: Headers, name: bytes) -> bytes:
     """The first value of the header ``name`` (given in lower case), or ``b""``."""
-    places = names(headers).get(name)
+    places = names(headers).places.get(name)
     return headers[places[0]][1] if places else b""
 
 

@@ -29,23 +29,20 @@ _MOST_ASKED = 64
 _name: Callable[[tuple[bytes, bytes]], bytes] = itemgetter(0)
 
 
-class Names(dict[bytes, tuple[int, ...]]):
-    """Where each field stands, by its name in lower case. Not to be changed."""
+class Names:
+    """The names of one message, and of all others that have the same: they are one object."""
 
-    __slots__ = ("_picks", "_rests", "_sent")
+    __slots__ = ("_picks", "_rests", "_sent", "places")
 
     def __init__(self, sent: tuple[bytes, ...]) -> None:
-        super().__init__()
+        self.places: dict[bytes, tuple[int, ...]] = {}
+        """Where each field stands, by its name in lower case."""
         for place, name in enumerate(sent):
             low = name.lower()
-            self[low] = (*self.get(low, ()), place)
+            self.places[low] = (*self.places.get(low, ()), place)
         self._sent = sent
         self._picks: dict[frozenset[bytes], Pick] = {}
         self._rests: dict[frozenset[bytes], tuple[Pick, Names]] = {}
-
-    # One of a set of names stands for itself: two with the same names need not be told to be equal.
-    __hash__ = object.__hash__  # type: ignore[assignment]
-    __eq__ = object.__eq__
 
     def holds(self, any_of: frozenset[bytes]) -> bool:
         """Whether there is a field of any of these names (in lower case)."""
@@ -55,7 +52,7 @@ class Names(dict[bytes, tuple[int, ...]]):
         """What takes the fields of the ``wanted`` names (in lower case) out of a message."""
         found = self._picks.get(wanted)
         if found is None:
-            places = [place for name in wanted for place in self.get(name, ())]
+            places = [place for name in wanted for place in self.places.get(name, ())]
             found = _remembered(self._picks, wanted, _taking(places))
         return found
 
@@ -67,7 +64,7 @@ class Names(dict[bytes, tuple[int, ...]]):
         return found
 
     def _left(self, unwanted: frozenset[bytes]) -> tuple[Pick, Names]:
-        places = [place for name, found in self.items() if name not in unwanted for place in found]
+        places = [place for name, found in self.places.items() if name not in unwanted for place in found]
         sent = tuple([self._sent[place] for place in sorted(places)])
         return _taking(places), self if sent == self._sent else _known(sent)
 

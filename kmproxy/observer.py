@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.site import Domain
 from kmproxy.visit import Arrival, Departure
 
 
-class Observer(Protocol):
-    """Told by a door as things happen, on the event loop's thread; must neither block nor raise."""
+class Observer:
+    """Told by a door as things happen, on the event loop's thread; must neither block nor raise.
+
+    This one is told of all and does nothing.
+    """
 
     def arrived(self, arrival: Arrival) -> None:
         """A request of one of the sites, decided; its tracking calls are on disk."""
@@ -34,32 +35,7 @@ class Observer(Protocol):
         """A tracking call was tried; ``outcome`` is ``delivered``, ``retry``, ``refused`` or ``expired``."""
 
 
-class Incurious:
-    """Wants to know nothing: a base for who wants to know some of it."""
-
-    def arrived(self, arrival: Arrival) -> None:
-        """Nothing to note."""
-
-    def departed(self, arrival: Arrival, status: int, departure: Departure) -> None:
-        """Nothing to note."""
-
-    def page_done(self, arrival: Arrival, rewriter: PageRewriter) -> None:
-        """Nothing to note."""
-
-    def failed(self, kind: str) -> None:
-        """Nothing to note."""
-
-    def upstream_failed(self, domain: Domain, index: int, kind: str) -> None:
-        """Nothing to note."""
-
-    def upstream_health(self, domain: Domain, index: int, healthy: bool) -> None:
-        """Nothing to note."""
-
-    def sent(self, provider: str, outcome: str) -> None:
-        """Nothing to note."""
-
-
-class Observers:
+class Observers(Observer):
     """Several as one."""
 
     def __init__(self, *observers: Observer) -> None:

@@ -248,7 +248,7 @@ def _path(environ: WSGIEnvironment) -> str:
 def _environ(environ: WSGIEnvironment, arrival: Arrival, visitor: CurrentVisitor) -> WSGIEnvironment:
     """A copy of the environ, as the app is to see it."""
     seen = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
-    for name in names(arrival.headers):
+    for name in names(arrival.headers).places:
         key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
         if key[5:] in _OF_CONTENT and key not in environ:
             continue

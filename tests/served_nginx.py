@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from needs import program
+
 _CONFIG = """\
 {user}
 daemon off;
@@ -36,7 +38,7 @@ http {{
 
 
 @contextmanager
-def running(executable: str, folder: Path, server: str, http: str = "") -> Iterator[str]:
+def running(folder: Path, server: str, http: str = "") -> Iterator[str]:
     """nginx with the directives ``server``, as ``http://127.0.0.1:port``; ``folder`` is for its files.
 
     ``http``: directives that stand beside the server.
@@ -51,7 +53,7 @@ def running(executable: str, folder: Path, server: str, http: str = "") -> Itera
         user = "user root;" if os.geteuid() == 0 else ""
         config.write_text(_CONFIG.format(user=user, folder=folder, http=http, server=server, port=port))
         nginx = subprocess.Popen(
-            [executable, "-e", str(folder / "error.log"), "-c", str(config)],
+            [program("nginx", "nginx-light"), "-e", str(folder / "error.log"), "-c", str(config)],
             env={**os.environ, "NGINX": f"{listener.fileno()};"},
             pass_fds=[listener.fileno()],
         )

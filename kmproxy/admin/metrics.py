@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from kmproxy.admin.exposition import GONE
 from kmproxy.admin.tally import Seconds, Tally
+from kmproxy.observer import Observer
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.site import Domain
 from kmproxy.visit import Arrival, Departure
@@ -22,8 +23,8 @@ _arrived_at: ContextVar[float] = ContextVar("arrived_at")
 """When the request came that this task answers."""
 
 
-class Metrics:
-    """An observer that counts."""
+class Metrics(Observer):
+    """Counts."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

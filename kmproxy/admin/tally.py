@@ -28,18 +28,6 @@ class Seconds(Histogram):
 class Tally:
     """What was counted of one site since it was last handed over."""
 
-    __slots__ = (
-        "decorated",
-        "durations",
-        "known",
-        "made",
-        "requests",
-        "responses",
-        "seconds",
-        "seen",
-        "skipped",
-    )
-
     def __init__(self) -> None:
         self.requests = 0
         self.responses = [0] * 10

@@ -10,10 +10,9 @@ from rich.text import Text
 
 from kmproxy.demo.names import VENDORS
 from kmproxy.demo.vendors import Heard, told
-from kmproxy.identity.navigation import is_navigation
 from kmproxy.messages import values
+from kmproxy.observer import Observer
 from kmproxy.pages.rewriter import PageRewriter
-from kmproxy.site import Domain
 from kmproxy.visit import Arrival, Departure
 
 _LONGEST_TARGET = 64
@@ -21,14 +20,14 @@ _COLOURS = {"minted": "green", "decorated": "cyan", "arrived": "magenta", "cooki
 _COLOURS |= {"queued": "blue", "delivered": "bold green", "rejected": "red", "failed": "bold red"}
 
 
-class Journey:
-    """An observer that prints to ``console``."""
+class Journey(Observer):
+    """Prints to ``console``."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def arrived(self, arrival: Arrival) -> None:
-        if arrival.seen and not is_navigation(arrival.request.method, arrival.request.headers):
+        if arrival.seen and not arrival.asked.is_navigation:
             return
         where = _site(arrival)
         self._line(where, arrival.request.method, _shortened(arrival.request.target.decode("latin-1")))
@@ -56,12 +55,6 @@ class Journey:
 
     def failed(self, kind: str) -> None:
         self._line("proxy", "failed", kind)
-
-    def upstream_failed(self, domain: Domain, index: int, kind: str) -> None:
-        """Whether the visitor saw anything of it, ``failed`` tells."""
-
-    def upstream_health(self, domain: Domain, index: int, healthy: bool) -> None:
-        """The demo's upstreams are in its own process."""
 
     def sent(self, provider: str, outcome: str) -> None:
         if outcome != "delivered":  # that, the vendor says itself

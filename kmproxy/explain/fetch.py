@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from kmproxy.errors import QuestionError
-from kmproxy.messages import Response, tokens, without
+from kmproxy.messages import Response, tokens
 from kmproxy.observer import Observers
 from kmproxy.pages.codings import SUPPORTED, decoder
-from kmproxy.proxy.headers import unnamed
 from kmproxy.proxy.hop import hop
 from kmproxy.proxy.upstreams import Upstreams
 from kmproxy.upstream import Exchange, Timeouts
@@ -23,7 +22,7 @@ async def fetch(arrival: Arrival, timeouts: Timeouts) -> Response:
     upstreams = Upstreams([arrival.domain], timeouts, Observers())
     asked = arrival.request
     here = hop(asked.headers, "127.0.0.1", trusted=False, secure=asked.scheme == "https")
-    headers = (*without(unnamed(arrival.headers), here.replaced), *here.said)
+    headers = (*here.left(arrival.headers), *here.said)
     try:
         exchange = await upstreams.exchange(
             arrival.domain, asked.method.encode(), arrival.target, headers, None

@@ -8,15 +8,13 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from kmproxy import arriving
-from kmproxy.asked import refused
 from kmproxy.engine import Engine
 from kmproxy.explain import reasons
 from kmproxy.explain.facts import Answer, Call, Cookie, Decision, Known
 from kmproxy.explain.settings import Settings
 from kmproxy.identity import cookies as cookie
-from kmproxy.identity.navigation import is_navigation, is_prefetch
 from kmproxy.identity.visitor import GUARDED, Evidence, Kind, State
-from kmproxy.messages import first, values, without
+from kmproxy.messages import first, without
 from kmproxy.tracking import TrackingCall
 from kmproxy.visit import Arrival, Note
 
@@ -35,8 +33,7 @@ _TYPED = "the URL was typed, pasted or opened by another program (for a click, s
 
 def visitors(settings: Settings, arrival: Arrival) -> tuple[Known, ...]:
     """The visitor as each provider reads them from the cookies, and after the arrival."""
-    site, host = arrival.domain.site, arrival.host
-    jar = cookie.read(values(arrival.request.headers, b"cookie"))
+    site, host, jar = arrival.domain.site, arrival.host, arrival.asked.jar
     after = {provider.name: visitor for provider, visitor in arrival.seen}
     return tuple(
         Known(
@@ -69,9 +66,8 @@ def decisions(settings: Settings, arrival: Arrival) -> Iterator[Decision]:
 
 def refusals(settings: Settings, arrival: Arrival) -> list[Decision]:
     """Why the visitor is not to be followed, by anybody or by one vendor."""
-    site, headers = arrival.domain.site, arrival.request.headers
-    jar = cookie.read(values(headers, b"cookie"))
-    if why := refused(site, headers, jar):
+    site, jar = arrival.domain.site, arrival.asked.jar
+    if why := arrival.asked.refusal:
         return [Decision("refused", "", why, reasons.rejected(why), settings.of_refusal(site, why))]
     opted_out = ((provider.name, provider.opted_out(jar)) for provider in site.providers)
     return [Decision("refused", name, why, reasons.rejected(why)) for name, why in opted_out if why]
@@ -79,14 +75,14 @@ def refusals(settings: Settings, arrival: Arrival) -> list[Decision]:
 
 def _kind(settings: Settings, arrival: Arrival) -> Iterator[Decision]:
     """What kind of request it is, where that matters."""
-    site, request = arrival.domain.site, arrival.request
-    said = arriving.read_parameters(arrival._replace(target=request.target))
-    if not is_navigation(request.method, request.headers):
+    site, asked = arrival.domain.site, arrival.asked
+    said = arriving.read_parameters(arrival._replace(target=arrival.request.target))
+    if not asked.is_navigation:
         words = "no page asked for by itself: nobody is identified, and nobody new gets an ID"
         yield Decision("request", "", "no-navigation", words)
-    elif is_prefetch(request.headers) and not any(note.why == "prefetch" for note in arrival.notes):
+    elif asked.is_prefetch and not any(note.why == "prefetch" for note in arrival.notes):
         yield Decision("request", "", "prefetch", reasons.REFUSALS["prefetch"])
-    if said and arrival.answer is None and is_navigation(request.method, request.headers):
+    if said and arrival.answer is None and asked.is_navigation:
         mode = settings.of_site(site, "arrival", "url")
         yield Decision("url", "", str(mode.value), reasons.URLS[str(mode.value)], mode)
 
@@ -151,7 +147,7 @@ def landed(engine: Engine, arrival: Arrival) -> Arrival | None:
     if not location:
         return None
     request = arrival.request
-    jar = cookie.updated(cookie.read(values(request.headers, b"cookie")), arrival.cookies)
+    jar = cookie.updated(arrival.asked.jar, arrival.cookies)
     pairs = b"; ".join(b"%b=%b" % (name.encode("latin-1"), value) for name, value in jar.items())
     headers = without(request.headers, frozenset({b"cookie"}))
     if pairs:

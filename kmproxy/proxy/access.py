@@ -17,7 +17,7 @@ from typing import Any
 from kmproxy import redact
 from kmproxy.errors import KmproxyError
 from kmproxy.messages import Headers, first
-from kmproxy.observer import Incurious
+from kmproxy.observer import Observer
 from kmproxy.proxy.connection import Connection
 from kmproxy.proxy.counted import Counted
 from kmproxy.proxy.headers import TrustedProxies, client
@@ -48,7 +48,7 @@ _line: ContextVar[Line] = ContextVar("line")
 """That of the request which this task answers."""
 
 
-class AccessLog(Incurious):
+class AccessLog(Observer):
     """An observer that notes who asked for what, and where that is written: see ``server.access_log``."""
 
     def __init__(self, path: str, trusted: TrustedProxies) -> None:

@@ -13,14 +13,14 @@ from kmproxy import trailers
 from kmproxy.arriving import plain_answer
 from kmproxy.engine import Engine
 from kmproxy.later import Later
-from kmproxy.messages import Request, Response, first, names, values, without
+from kmproxy.messages import Request, Response, first, names, values
 from kmproxy.observer import Observer
 from kmproxy.outbox import Outbox
 from kmproxy.pages.codings import CodingError
 from kmproxy.pages.rewriter import PageRewriter
 from kmproxy.passage import Passage, through
 from kmproxy.proxy.body import BodyError, Bounds, admit, body
-from kmproxy.proxy.headers import TrustedProxies, end_to_end, unnamed
+from kmproxy.proxy.headers import TrustedProxies, end_to_end
 from kmproxy.proxy.hop import Hop, hop
 from kmproxy.proxy.incoming import Incoming
 from kmproxy.proxy.outgoing import Outgoing
@@ -278,7 +278,7 @@ def _unserved(message: Incoming) -> int:
         return 505
     if message.method in ("CONNECT", "TRACE"):
         return 405
-    if b"transfer-encoding" not in names(message.headers):
+    if b"transfer-encoding" not in names(message.headers).places:
         return 0
     codings = values(message.headers, b"transfer-encoding")
     if message.version == HttpVersion10 or not codings[0]:
@@ -295,5 +295,4 @@ def _request(message: Incoming, here: Hop) -> Request | None:
         target = target[len(prefix) :] if target.lower().startswith(prefix.lower()) else b"?"
         if not target.startswith(b"/"):
             return None
-    headers = without(unnamed(message.headers), here.replaced)
-    return Request(message.method, here.scheme, host, target, headers)
+    return Request(message.method, here.scheme, host, target, here.left(message.headers))

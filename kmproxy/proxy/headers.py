@@ -15,9 +15,6 @@ HOP_BY_HOP = spellings(
 )
 """RFC 9110 §7.6.1, and what older and newer specifications add to it."""
 
-FORWARDING = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded"})
-"""What a proxy says of who asked it, in lower case."""
-
 _CONNECTION = frozenset({b"connection"})
 _NOT_NAMED = frozenset({b"host", b"connection"})
 

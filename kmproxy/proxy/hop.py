@@ -8,11 +8,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from kmproxy.messages import Headers, first, pick, spellings, values
+from kmproxy.messages import Headers, first, pick, spellings, values, without
 from kmproxy.proxy.forwarded import element
-from kmproxy.proxy.headers import FORWARDING, HOP_BY_HOP, chain, last, said
+from kmproxy.proxy.headers import HOP_BY_HOP, chain, last, said, unnamed
 
 _OURS = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
+_TELLING = _OURS | {b"forwarded"}
+"""What a proxy says of who asked it, in lower case."""
 
 # What frameworks believe, and the servers and proxies in front of them say.
 _BELIEVED = frozenset(
@@ -46,12 +48,16 @@ class Hop(NamedTuple):
     said: Headers
     """X-Forwarded-For, -Proto and -Host. A trusted proxy's chain grows; any other's word is replaced."""
 
+    def left(self, headers: Headers) -> Headers:
+        """What goes further of the request's ``headers``, ``said`` not being added yet."""
+        return without(unnamed(headers), self.replaced)
+
 
 def hop(headers: Headers, peer: str, *, trusted: bool, secure: bool) -> Hop:
     """What becomes of a request with these ``headers`` from ``peer``; ``secure`` came over TLS."""
     asked = first(headers, b"host")
     if trusted:
-        return _of_trusted(pick(headers, FORWARDING), asked, peer, secure)
+        return _of_trusted(pick(headers, _TELLING), asked, peer, secure)
     return _of_stranger(asked, peer, secure)
 
 

@@ -47,7 +47,7 @@ class Incoming:
     @property
     def takes_trailers(self) -> bool:
         """Whether fields behind the body are of use to the client (RFC 9110 §10.1.4)."""
-        if b"te" not in names(self.headers):
+        if b"te" not in names(self.headers).places:
             return False
         return b"trailers" in tokens(self.headers, b"te") and self.version == HttpVersion11
 

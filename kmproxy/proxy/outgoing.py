@@ -68,7 +68,7 @@ class Outgoing:
             return ()
         if self._whole:
             return ((b"Content-Length", b"%d" % len(self._body)),)
-        if b"content-length" in names(self._headers):
+        if b"content-length" in names(self._headers).places:
             return ()
         if request.version >= HttpVersion11:
             self._chunked = True

@@ -22,7 +22,7 @@ from yarl import URL
 from kmproxy import redact
 from kmproxy.links.hosts import bare_host
 from kmproxy.messages import first, pick, values, without
-from kmproxy.observer import Incurious
+from kmproxy.observer import Observer
 from kmproxy.proxy.connection import Handler
 from kmproxy.proxy.headers import TrustedProxies
 from kmproxy.proxy.hop import hop
@@ -38,7 +38,7 @@ _LEFT = 499
 """The status of a request whose client left before it was answered, as in the access log."""
 
 
-class Spans(Incurious):
+class Spans(Observer):
     """Makes them, and hides in them whom a request is found to be from."""
 
     def __init__(self, middleware: Any) -> None:

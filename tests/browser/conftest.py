@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import needs
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from browser import chromium, needs, nginx, pages, proxy, sites, vendors
+from browser import chromium, nginx, pages, proxy, sites, vendors
 from browser.proxy import Proxy
 from browser.sites import LOCAL, PLAIN, Pair
 from browser.vendors import Vendors
 
-CORPUS = needs.HERE.parents[2] / "shared" / "corpus" / "pages"
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "pages"
 
 
 @pytest.fixture(scope="package")
@@ -31,8 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def origin(folder: Path, calls: Vendors) -> Iterator[str]:
     """nginx itself, with the pages of all sites; it serves the first domain's by its address."""
-    executable = needs.program("nginx", "nginx-light")
-    sdk = needs.HERE / "node_modules" / "mixpanel-browser" / "dist"
+    sdk = Path(__file__).parent / "node_modules" / "mixpanel-browser" / "dist"
     root = folder / "pages"
     root.mkdir()
     for host in (host for hosts in sites.HOSTS.values() for host in hosts):
@@ -41,7 +41,7 @@ def origin(folder: Path, calls: Vendors) -> Iterator[str]:
     if CORPUS.is_dir():
         pages.write_corpus(root / PLAIN.first, PLAIN.second, CORPUS)
     (root / "127.0.0.1").symlink_to(root / PLAIN.first)
-    with nginx.running(executable, folder / "nginx", root) as address:
+    with nginx.running(folder / "nginx", root) as address:
         yield address
 
 

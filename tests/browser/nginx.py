@@ -17,7 +17,7 @@ location /zstd/ {{ gzip off; add_header Content-Encoding zstd; }}
 """
 
 
-def running(executable: str, folder: Path, root: Path) -> AbstractContextManager[str]:
+def running(folder: Path, root: Path) -> AbstractContextManager[str]:
     """nginx, serving ``root/<host>/``, as ``http://127.0.0.1:port``."""
     folder.mkdir()
-    return served_nginx.running(executable, folder, _SERVER.format(root=root))
+    return served_nginx.running(folder, _SERVER.format(root=root))

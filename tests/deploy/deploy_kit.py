@@ -1,32 +1,19 @@
-"""The files for deployment, and the programs they are for: found, or a skip names them (in CI a failure)."""
+"""The files for deployment, and what is done with them."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
+from needs import program
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"
 KMPROXY = Path(sys.executable).parent / "kmproxy"
-
-
-def program(name: str, package: str) -> str:
-    """The path of a program that a Debian package brings."""
-    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/bin", "/usr/sbin")))
-    if found:
-        return found
-    missing = f"not on this machine: {name} (Debian's package {package})"
-    if os.environ.get("CI") == "true":
-        pytest.fail(missing, pytrace=False)
-    pytest.skip(missing)
 
 
 def run(command: Sequence[str | Path], **options: Any) -> str:

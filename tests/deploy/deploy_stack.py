@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deploy_kit import CONFIG, KMPROXY, certificate, nginx_files, program
+from deploy_kit import CONFIG, KMPROXY, certificate, nginx_files
+from needs import program
 
 HOST = "www.acme-blog.example"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy_kit import CONFIG, KMPROXY, ROOT, certificate, documents, nginx_files, program, run
+from deploy_kit import CONFIG, KMPROXY, ROOT, certificate, documents, nginx_files, run
+from needs import program
 
 from kmproxy.config import Config, load
 from kmproxy.config.model import Server

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deploy_kit import program, run
+from deploy_kit import run
 from deploy_origin import ASSET, PAGE, Origin, origin
 from deploy_stack import HOST, Front, front, kmproxy, read_until
+from needs import program
 
 NAVIGATION = (
     *("--header", "Sec-Fetch-Dest: document"),

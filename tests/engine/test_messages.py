@@ -28,7 +28,7 @@ def test_fields_are_found_in_any_spelling_and_left_in_their_order(
         left = without(came, some)
         assert left == tuple(field for field in came if field[0].lower() not in some)
         assert (left is came) is not names(came).holds(some) or not came
-        assert list(names(left)) == list(dict.fromkeys(said.lower() for said, _ in left))
+        assert list(names(left).places) == list(dict.fromkeys(said.lower() for said, _ in left))
         assert without(left, frozenset({name})) == tuple(f for f in left if f[0].lower() != name)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import needs
 import pytest
-from browser import chromium, needs, nginx, proxy
+from browser import chromium, nginx, proxy
 from browser.identity import Identity, identity
 from browser.sites import LOCAL
 from browser.vendors import Vendors
@@ -26,7 +27,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory, calls: Vendors) -> Iterato
     root = folder / "pages"
     (root / SHOP).mkdir(parents=True)
     (root / SHOP / "index.html").write_text(SHOP_PAGE)
-    with nginx.running(needs.program("nginx", "nginx-light"), folder / "nginx", root) as origin:
+    with nginx.running(folder / "nginx", root) as origin:
         text = proxy.configuration(folder, {LOCAL.name: LOCAL}, origin, calls)
         with proxy.running(needs.command(), folder, text) as shop:
             executable = needs.program("chromium", "chromium")

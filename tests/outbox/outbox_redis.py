@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import redis
-from outbox_needs import redis_server
+from needs import program
 
 _SETTINGS = ("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--loglevel", "warning")
 
@@ -20,7 +20,7 @@ class RedisServer:
     """Started, killed and started again on the same files and port."""
 
     def __init__(self, directory: Path, *options: str) -> None:
-        self._program = redis_server()
+        self._program = program("redis-server", "redis-server")
         self._directory = directory
         self._options = options
         self.port = _free_port()

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from outbox_chaos import Chaos, Node, Visitors, out_of_order
 from outbox_kit import eventually
-from outbox_needs import nginx
 from outbox_redis import RedisServer
 from outbox_vendor import Vendor
 from served_nginx import running
@@ -39,7 +38,7 @@ async def test_whoever_comes_by_two_nodes_is_told_of_in_order_and_whole_when_one
     vendor.usual = chaos = Chaos(20)
     nodes = [Node(tmp_path, name, redis_server.url, vendor.base) for name in ("one", "two")]
     servers = " ".join(f"server {node.url.removeprefix('http://')} max_fails=0;" for node in nodes)
-    with running(nginx(), tmp_path, _SERVER.format(folder=tmp_path), _HTTP.format(nodes=servers)) as front:
+    with running(tmp_path, _SERVER.format(folder=tmp_path), _HTTP.format(nodes=servers)) as front:
         visitors = Visitors([front], PERSONS, VISITS, random.Random(20))
         for node in nodes:
             await node.start()

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from outbox_needs import openssl
+from needs import program
 
 from kmproxy.outbox import pipeline
 from kmproxy.outbox.pipeline import Pipelines, origin
@@ -223,7 +223,7 @@ def certificate(tmp_path: Path) -> Path:
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
     command = [
-        openssl(),
+        program("openssl", "openssl"),
         "req",
         "-x509",
         *key,

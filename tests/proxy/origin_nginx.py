@@ -23,4 +23,4 @@ location /small {{ client_max_body_size 1k; dav_methods PUT; }}
 
 def serving(folder: Path) -> AbstractContextManager[str]:
     """nginx, serving ``folder/files``, as ``http://127.0.0.1:port``."""
-    return served_nginx.running("nginx", folder, _SERVER.format(folder=folder))
+    return served_nginx.running(folder, _SERVER.format(folder=folder))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from proxy_found_out import LOGIN, PATHS, come
 from wire import BROWSER, Upstream, config, proxy, read_request, site
 
 from kmproxy.proxy.access import AccessLogError
@@ -62,30 +63,19 @@ async def test_each_request_is_a_line_of_json(tmp_path: Path) -> None:
 
 async def test_whoever_is_known_before_or_after_is_in_no_line(tmp_path: Path) -> None:
     log = tmp_path / "access.log"
-    login = OK % b"X-KM-Identify: eve@acme.example\r\n"
+    login = OK % LOGIN
     identified = site(("a.example", None), ("b.example", None), mixpanel={"token": "t"})
     async with Upstream(login).listening() as up:
         identified["domain"][0]["upstream"] = up.url
         async with proxy(config(tmp_path, identified, access_log=str(log))) as p:
             referer = b"Referer: https://b.example/ann@acme.example?kmi=ann%40acme.example\r\n"
             await p.get("a.example", "/u/ann@acme.example", ANN + BROWSER + referer)
-            await p.get("a.example", "/login?user=eve@acme.example", BROWSER)
-            arrived = await p.get(
-                "a.example", "/?kmi=bob%40acme.example&kme=Bought&q=bob@acme.example", BROWSER
-            )
-            assert arrived.startswith(b"HTTP/1.1 302")
-            cookie = b'Cookie: mp_t_mixpanel={"distinct_id":"$device:1234-abcd","$device_id":"1234-abcd"}\r\n'
-            await p.get("a.example", "/d/1234-abcd", cookie + BROWSER)
+            await come(p)
     said = log.read_text()
     for secret in ("ann", "eve@", "bob", "Bought", "1234-abcd", "cookie"):
         assert secret not in said
     paths = [line["path"] for line in lines(log)]
-    assert paths == [
-        "/u/[redacted]",
-        "/login?user=[redacted]",
-        "/?kmi=[redacted]&kme=[redacted]&q=[redacted]",
-        "/d/[redacted]",
-    ]
+    assert paths == ["/u/[redacted]", *PATHS]
 
 
 async def test_a_client_that_leaves_is_a_499_and_a_dead_upstream_a_502(tmp_path: Path) -> None:

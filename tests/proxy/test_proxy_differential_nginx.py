@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -12,10 +11,7 @@ import pytest
 from differential import HOST, Pair, ask, parsed, running
 
 pytest_plugins = ("proxy_parsers",)
-pytestmark = [
-    pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed"),
-    pytest.mark.usefixtures("parser"),
-]
+pytestmark = pytest.mark.usefixtures("parser")
 
 TEXT = "".join(f"line {number}\n" for number in range(20_000))
 

@@ -6,9 +6,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from kmproxy.messages import Headers, without
+from kmproxy.messages import Headers
 from kmproxy.proxy.forwarded import element
-from kmproxy.proxy.headers import TrustedProxies, client, unnamed
+from kmproxy.proxy.headers import TrustedProxies, client
 from kmproxy.proxy.hop import hop
 
 FOR, PROTO, HOST = b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host"
@@ -142,11 +142,16 @@ def test_a_client_can_not_have_the_proxys_own_headers_removed_by_nominating_them
     assert b"X-Mine" not in dict(left)
 
 
+def test_nor_can_it_have_a_trusted_proxys_word_forgotten_that_way() -> None:
+    came = ((b"Connection", b"X-Forwarded-For, X-Forwarded-Proto"), (FOR, b"1.1.1.1"), (PROTO, b"https"))
+    assert _sent_on(came, trusted=True) == chain(b"1.1.1.1, 9.9.9.9", b"https")
+
+
 def _sent_on(came: Headers, peer: str = "9.9.9.9", *, trusted: bool = False) -> Headers:
     """What an upstream is told, but for the Host."""
     came = ((b"Host", b"a.example"), *came)
     here = hop(came, peer, trusted=trusted, secure=False)
-    host, *left = (*without(unnamed(came), here.replaced), *here.said)
+    host, *left = (*here.left(came), *here.said)
     assert host == came[0]
     return tuple(left)
 

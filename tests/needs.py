@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-HERE = Path(__file__).parent
+_TESTS = Path(__file__).parent
 
 
 def program(name: str, package: str) -> str:
@@ -27,11 +27,12 @@ def command() -> str:
 
 def sdk() -> Path:
     """The folder of Mixpanel's browser SDK as it is published."""
-    folder = HERE / "node_modules" / "mixpanel-browser" / "dist"
+    folder = _TESTS / "browser" / "node_modules" / "mixpanel-browser" / "dist"
     return folder if folder.is_dir() else missing("mixpanel-browser (npm install --prefix tests/browser)")
 
 
 def missing(what: str) -> NoReturn:
+    """Skip the test that asks, or fail it in CI."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"not on this machine: {what}", pytrace=False)
     pytest.skip(f"not on this machine: {what}")
