@@ -8,15 +8,12 @@ from kmproxy.identity.word import HEADERS as WORDS
 from kmproxy.messages import Headers, without
 
 # A body can't be read, kept or taken otherwise than its head said (§6.5.1), nor a visitor be somebody else.
-_NEVER = (
-    IDENTITY_HEADERS
-    | WORDS
-    | frozenset(
-        b"content-length content-encoding content-type content-range content-disposition transfer-encoding"
-        b" trailer age cache-control etag expires last-modified pragma vary location refresh retry-after host"
-        b" set-cookie set-cookie2 cookie authorization www-authenticate authentication-info"
-        b" proxy-authentication-info".split()
-    )
+_NEVER = IDENTITY_HEADERS.union(
+    WORDS,
+    b"content-length content-encoding content-type content-range content-disposition transfer-encoding"
+    b" trailer age cache-control etag expires last-modified pragma vary location refresh retry-after host"
+    b" set-cookie set-cookie2 cookie authorization www-authenticate authentication-info"
+    b" proxy-authentication-info".split(),
 )
 _NEVER_OF_REWRITTEN = _NEVER | OF_THE_BODY
 

@@ -66,7 +66,7 @@ class _Present(Collector):
 def shared(folder: Path) -> CollectorRegistry:
     """The sums of what other processes count in the files of ``folder``."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]  # nor has it
+    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
     return registry
 
 
@@ -76,7 +76,7 @@ def share(folder: Path, place: int) -> None:
     Who takes the ``place`` of a process that died goes on from its counts, so that they never fall. What it
     said of upstreams is forgotten: they may have been removed since.
     """
-    mark_process_dead(place, str(folder))  # type: ignore[no-untyped-call]  # it has no types
+    mark_process_dead(place, str(folder))  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    value_class = MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]  # nor has it
+    value_class = MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
     prometheus_client.values.ValueClass = value_class

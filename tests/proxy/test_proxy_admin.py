@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import aiohttp
@@ -16,7 +17,7 @@ from kmproxy.outbox.redis import RedisOutbox
 from kmproxy.visit import Departure
 
 SECRET = "ann@acme.example"
-PAGE = b'<a href="http://b.example/">b</a>'
+PAGE = b'<a href="http://b.example/">b</a><a href="http://b.example/?kmi=x">'
 HTML = b"HTTP/1.1 200 OK\r\nContent-Type: text/html%b\r\nContent-Length: %d\r\n\r\n%b"
 
 
@@ -116,8 +117,14 @@ async def test_what_was_counted_is_counted_once_however_often_it_is_read(tmp_pat
         'kmproxy_responses_total{site="acme",status="2xx"} 3.0',
         'kmproxy_response_seconds_count{site="acme"} 3.0',
         'kmproxy_links_decorated_total{site="acme"} 3.0',
+        'kmproxy_links_seen_total{site="acme"} 6.0',
+        'kmproxy_pages_total{made="anew",site="acme"} 3.0',
     ):
         assert line in text
+    assert re.search(r'kmproxy_links_skipped_total\{site="acme",why="[a-z-]+"\} 3\.0', text)
+    seconds = re.search(r'kmproxy_response_seconds_sum\{site="acme"\} (\S+)', text)
+    assert seconds
+    assert float(seconds[1]) > 0
 
 
 async def test_a_full_outbox_shows_in_the_metrics_while_arrivals_are_left_to_the_page(tmp_path: Path) -> None:

@@ -39,6 +39,28 @@ async def test_a_small_response_is_read_without_waiting() -> None:
         assert [exchange.read_nowait(), exchange.read_nowait(), exchange.read_nowait()] == [b"hi", b"", b""]
 
 
+async def test_a_body_is_whole_once_all_of_it_is_here_and_no_more_than_one_wants() -> None:
+    async with linked(answers(OK, OK)) as link:
+        exchange = await link.get()
+        assert (exchange.whole(1), exchange.whole(2), exchange.whole(2)) == (None, b"hi", b"")
+        assert await exchange.read() == b""
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 9\r\n\r\nhi", b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n"]
+)
+async def test_a_body_that_breaks_off_is_never_whole(framing: bytes) -> None:
+    async with linked(answers(b"HTTP/1.1 200 OK\r\n" + framing, then_close=True)) as link:
+        exchange = await link.get()
+        assert exchange.whole(99) is None
+        await until(lambda: link.upstream.open == 0)
+        await asyncio.sleep(0.01)  # the end has come here, too
+        assert exchange.whole(99) is None
+        assert await exchange.read() == b"hi"
+        with pytest.raises(Disconnected):
+            await exchange.read()
+
+
 async def test_pieces_are_handed_on_as_they_come() -> None:
     go = asyncio.Event()
 
