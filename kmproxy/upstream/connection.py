@@ -307,6 +307,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def write_eof(self) -> None:
         """Nothing more will be sent; where the transport can't say that (TLS), it ends."""
+        if self._transport.is_closing():
+            return  # uvloop's raises what is no OSError.
         if self._transport.can_write_eof():
             self._transport.write_eof()
         else:

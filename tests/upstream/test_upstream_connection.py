@@ -61,6 +61,16 @@ async def test_a_body_that_breaks_off_is_never_whole(framing: bytes) -> None:
             await exchange.read()
 
 
+async def test_an_upstream_that_is_gone_may_be_told_that_nothing_follows() -> None:
+    async with linked(answers(OK, then_close=True)) as link:
+        await whole(await link.get())
+        link.connection.abort()
+        link.connection.write_eof()
+        await asyncio.sleep(0.01)
+        link.connection.write_eof()
+        assert not link.connection.usable
+
+
 async def test_pieces_are_handed_on_as_they_come() -> None:
     go = asyncio.Event()
 
